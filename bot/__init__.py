@@ -1,0 +1,1 @@
+"""TALK: people, pagers, terminals, web pages, settings and processes."""

@@ -1,0 +1,17 @@
+"""Every error a connector can raise. An expected failure of a source is not one: it is `Unavailable`."""
+
+
+class ConnectorError(Exception):
+    """A source could not be opened."""
+
+
+class CaseError(ConnectorError):
+    """The case cannot be read; the message names the file and what is wrong, in one line."""
+
+
+class ForbiddenFileError(ConnectorError):
+    """An investigation tried to open a file that holds the answer."""
+
+
+class TimeLeakError(ConnectorError):
+    """A reading held a sample later than the incident's now."""

@@ -1,0 +1,1 @@
+"""DECIDE: the state machine of an investigation, and the judgement between hypotheses."""
