@@ -1,0 +1,94 @@
+"""What deciding yields: hypotheses, proposals, the weighing. Types only; the arithmetic is in `weigh`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from connectors.contract import Frozen, Question
+from playbooks.model import Entity, Evidence
+
+
+class Verdict(StrEnum):
+    """What the investigation says of the incident as a whole."""
+
+    CAUSE = "cause"
+    RECOVERED = "recovered"
+    NO_FAULT = "no_fault"
+    EXTERNAL = "external"
+    UNKNOWN = "unknown"
+
+
+class NextStep(Frozen):
+    """What to do first: the least blocking, most reversible step. Never run by this program."""
+
+    text: str
+    command: str | None = None
+    blocking: bool = False
+    reversible: bool = True
+
+
+class Proposal(Frozen):
+    """One hypothesis as proposed to a person.
+
+    `id` is stable for the same cause, service, entity and change, so that ruling it out survives another
+    weighing. `confidence` is the probability that this is the cause. `evidence` and `against` cite `Weighing.evidence` by id.
+    `alternatives` are other mechanisms in the same place that the evidence does not exclude.
+    """
+
+    id: str
+    rank: int
+    cause: str
+    title: str
+    service: str | None
+    entity: Entity | None
+    change: str | None
+    confidence: float
+    why: str
+    evidence: tuple[str, ...]
+    against: tuple[str, ...]
+    against_text: str = ""
+    check_yourself: str
+    next_step: NextStep
+    alternatives: tuple[str, ...] = ()
+
+
+class Mark(Frozen):
+    """An instant worth a line in a picture."""
+
+    at: float
+    label: str
+
+
+class Picture(Frozen):
+    """A series to draw: seconds since the epoch against values in `unit`; None is "no sample"."""
+
+    title: str
+    role: str
+    unit: str
+    times: tuple[float, ...]
+    values: tuple[float | None, ...]
+    baseline: float | None = None
+    marks: tuple[Mark, ...] = ()
+
+
+class Wanted(Frozen):
+    """A question that may change the ranking: `gain` is how much it is expected to, per second of cost."""
+
+    question: Question
+    gain: float
+
+
+class Weighing(Frozen):
+    """The ranking as the evidence stands: proposals by confidence, and what speaks for none of them.
+
+    The confidences and `none_of_these` add up to 1 over the causes considered; `proposals` holds at most the ten best.
+    """
+
+    verdict: Verdict
+    summary: str
+    proposals: tuple[Proposal, ...]
+    none_of_these: float
+    calibrated: bool
+    evidence: dict[str, Evidence]
+    wanted: tuple[Wanted, ...] = ()
+    pictures: tuple[Picture, ...] = ()
