@@ -51,7 +51,7 @@ class Incident(Frozen):
 
 
 class Entity(Frozen):
-    """A thing that can be at fault: a service, pod, node, table, index, database, external host …"""
+    """A thing that can be at fault: a service, pod, node, table, index, database, external host."""
 
     kind: str
     name: str
