@@ -1,0 +1,83 @@
+"""What a run of the machine is given: sources, record, judgement, clocks, budget, listener.
+
+None of it is kept in a checkpoint: another process brings its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from connectors.contract import Reading, Source, Sources
+from graph.model import Weighing
+from graph.record import Record
+from playbooks.model import Incident
+
+Stage = Literal["scope", "gather", "weigh", "ask", "propose", "confirm", "close"]
+Weigh = Callable[[Incident, Sequence[Reading], Collection[str]], Weighing]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How far an investigation may go.
+
+    `seconds` and `queries` are its budget; a question that is tried again counts once.
+    `question_seconds` is how long one question may take before its source counts as hanging.
+    `confirm`: "ask" waits for a person, "yes" confirms the first proposal, "no" closes without a label.
+    """
+
+    seconds: float = 60.0
+    queries: int = 200
+    question_seconds: float = 10.0
+    confirm: Literal["ask", "yes", "no"] = "ask"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One thing that happened, for a live display.
+
+    A stage that begins has no source; a question has a source and its text.
+    `seconds` is how long a question took, 0 while it is being asked.
+    """
+
+    stage: Stage
+    state: Literal["started", "answered", "unavailable"]
+    source: Source | None = None
+    question: str = ""
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything a node needs besides the state.
+
+    `clock` counts seconds and serves the budget alone; `now` is the wall clock of the record's seal.
+    `started` is the clock's reading when this process took over, `spent_before` what others spent.
+    """
+
+    thread: str
+    sources: Sources
+    record: Record
+    weigh: Weigh
+    options: Options
+    listen: Callable[[Progress], None]
+    clock: Callable[[], float]
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    started: float = 0.0
+    spent_before: float = 0.0
+
+    def enter(self, stage: Stage) -> None:
+        """Tell the listener that a stage begins."""
+        self.listen(Progress(stage=stage, state="started"))
+
+    def spent(self) -> float:
+        """Seconds of work so far, waiting for people not counted."""
+        return self.spent_before + self.clock() - self.started
+
+    def left(self) -> float:
+        """Seconds that the budget still holds."""
+        return self.options.seconds - self.spent()

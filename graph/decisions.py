@@ -1,0 +1,68 @@
+"""What a person may say to a proposal, and the label that is kept of it.
+
+Types only: what a decision does to an investigation is drawn in `graph.machine`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from connectors.contract import Frozen
+
+
+class Confirm(Frozen):
+    """The proposal is right; without an id, the one ranked first."""
+
+    kind: Literal["confirm"] = "confirm"
+    proposal: str | None = None
+
+
+class Partly(Frozen):
+    """The proposal is a part of it; `text` says what else there was."""
+
+    kind: Literal["partly"] = "partly"
+    proposal: str | None = None
+    text: str = ""
+
+
+class RuleOut(Frozen):
+    """The proposal is wrong: weigh again without it."""
+
+    kind: Literal["rule_out"] = "rule_out"
+    proposal: str
+
+
+class SomethingElse(Frozen):
+    """None of the proposals; the text is the label."""
+
+    kind: Literal["something_else"] = "something_else"
+    text: str
+
+
+class Skip(Frozen):
+    """Nobody decided: close without a label."""
+
+    kind: Literal["skip"] = "skip"
+
+
+Decision = Confirm | Partly | RuleOut | SomethingElse | Skip
+"""One answer of a person to a proposal."""
+
+_DECISION: TypeAdapter[Decision] = TypeAdapter(Annotated[Decision, Field(discriminator="kind")])
+
+
+def parse(text: str) -> Decision:
+    """Read a decision back from the JSON it was written as."""
+    return _DECISION.validate_json(text)
+
+
+class Label(Frozen):
+    """What is learned from one decision: which proposal of which weighing was judged, and how."""
+
+    decision: Literal["confirm", "partly", "rule_out", "something_else", "skip"]
+    weighing: str
+    proposal: str | None = None
+    cause: str | None = None
+    text: str = ""

@@ -1,0 +1,153 @@
+"""Which questions to ask: the first sweep, and what is still worth its time after a weighing.
+
+Pure: values in, values out. Nothing here asks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from connectors import questions as vocabulary
+from connectors.contract import Question, Source, Window, digest
+from graph.errors import UnknownQuestionError
+from graph.model import Weighing
+from playbooks.model import Incident
+
+WORTH_ASKING = 0.01
+"""A question whose expected gain per second is lower than this is left alone."""
+
+ROUND = 4
+"""Questions asked between two weighings: few, because each answer may make the others pointless."""
+
+_KINDS: dict[str, type[Question]] = {
+    name: kind
+    for name, kind in vars(vocabulary).items()
+    if isinstance(kind, type) and issubclass(kind, Question) and hasattr(kind, "source")
+}
+_ORDER = (
+    Source.METRICS,
+    Source.TRACES,
+    Source.CHANGES,
+    Source.CLUSTER,
+    Source.LOGS,
+    Source.DATABASE,
+    Source.REPOSITORY,
+    Source.TOPOLOGY,
+    Source.STATUS,
+)
+
+
+def question_id(question: Question) -> str:
+    """A short name for a question, equal for equal questions: its answer is kept under it."""
+    return "q" + digest(question.key().encode())[:16]
+
+
+def question_of(key: str) -> Question:
+    """The question that a key was made of.
+
+    Raises:
+        UnknownQuestionError: the key is of a kind that is not in the vocabulary.
+    """
+    name, _, params = key.partition(":")
+    if name not in _KINDS:
+        raise UnknownQuestionError(f"the question {name!r} is unknown here")
+    return _KINDS[name].model_validate_json(params)
+
+
+def horizon(incident: Incident) -> Window:
+    """The incident's window, ending no later than its now."""
+    end = min(incident.window.end, incident.at)
+    start = incident.window.start
+    return Window(start=start if start < end else end - timedelta(hours=1), end=end)
+
+
+def sweep(incident: Incident, available: Collection[Source]) -> tuple[Question, ...]:
+    """The first, wide and cheap questions, the most telling first: one a source, then the next of each.
+
+    StatementPlan is not among them: it costs a plan for each statement and waits until it is wanted.
+    """
+    window = horizon(incident)
+    everything: list[Question] = [
+        vocabulary.SeriesSweep(window=window),
+        vocabulary.SpanSample(window=window),
+        vocabulary.ChangeTimeline(window=window),
+        vocabulary.CommitLog(window=window),
+        vocabulary.ClusterSnapshot(window=window, namespaces=_namespaces(incident)),
+        vocabulary.LogSample(window=window),
+        vocabulary.LogPatterns(window=window),
+        *(question for name in _databases(incident) for question in _database_sweep(name, window)),
+        vocabulary.MigrationFiles(),
+        vocabulary.CallEdges(),
+        vocabulary.ProviderStatus(window=window),
+    ]
+    return _in_turns(question for question in everything if question.source in available)
+
+
+def _namespaces(incident: Incident) -> tuple[str, ...]:
+    return tuple(sorted({entry.namespace for entry in incident.services if entry.namespace}))
+
+
+def _databases(incident: Incident) -> list[str]:
+    """The databases of the service map, the alerting service's own first."""
+    own = {entry.database for entry in incident.services if entry.name == incident.service}
+    names = {entry.database for entry in incident.services if entry.database}
+    return sorted(names, key=lambda name: (name not in own, name))
+
+
+def _database_sweep(name: str, window: Window) -> list[Question]:
+    return [
+        vocabulary.StatementStatistics(database=name, window=window),
+        vocabulary.TableStatistics(database=name, window=window),
+        vocabulary.IndexList(database=name),
+        vocabulary.LockChain(database=name, window=window),
+        vocabulary.Activity(database=name, window=window),
+        vocabulary.SchemaDump(database=name),
+        vocabulary.HypotheticalIndexes(database=name),
+    ]
+
+
+def _in_turns(questions: Iterable[Question]) -> tuple[Question, ...]:
+    turn: dict[Source, int] = defaultdict(int)
+    placed: list[tuple[int, int, Question]] = []
+    for question in questions:
+        placed.append((turn[question.source], _ORDER.index(question.source), question))
+        turn[question.source] += 1
+    return tuple(question for _, _, question in sorted(placed, key=lambda place: place[:2]))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Questions to ask next, and why others that were worth asking had to be left out (or nothing)."""
+
+    questions: tuple[Question, ...]
+    left_out: tuple[Question, ...] = ()
+    why: str = ""
+
+
+def within(questions: Sequence[Question], queries: int, allowed: int) -> Plan:
+    """The first `queries` of the questions; `allowed` is the whole budget, for the reason."""
+    if len(questions) <= queries:
+        return Plan(tuple(questions))
+    why = f"the budget of {_counted(allowed)} is spent"
+    return Plan(tuple(questions[: max(queries, 0)]), tuple(questions[max(queries, 0) :]), why)
+
+
+def _counted(queries: int) -> str:
+    return "1 query" if queries == 1 else f"{queries} queries"
+
+
+def worth_asking(weighing: Weighing, asked: Collection[str], seconds_left: float) -> Plan:
+    """The wanted questions that are worth their time, never asked and affordable, the best first."""
+    wanted = [
+        each
+        for each in sorted(weighing.wanted, key=lambda each: (-each.gain, each.question.key()))
+        if each.gain >= WORTH_ASKING and question_id(each.question) not in asked
+    ]
+    questions = list({each.question.key(): each.question for each in wanted}.values())
+    affordable = tuple(question for question in questions if question.cost_seconds <= seconds_left)
+    too_long = tuple(question for question in questions if question.cost_seconds > seconds_left)
+    why = "the time budget has no room for another question" if too_long else ""
+    return Plan(affordable[:ROUND], () if affordable else too_long, "" if affordable else why)
