@@ -1,0 +1,199 @@
+"""What a trigger says, whoever sent it: Alertmanager, PagerDuty or a Slack slash command.
+
+Reads payloads as they are received and never fails on a shape it does not know: then it says nothing,
+and the incident is made of what else is known. Only bytes that are no JSON at all are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bot.errors import BadInputError
+from bot.safetext import one_line
+from bot.symptoms import recognise
+from playbooks.model import Symptom
+
+_MOST_TEXT = 2_000
+_SERVICE_LABELS = (
+    "service",
+    "service_name",
+    "app",
+    "app_kubernetes_io_name",
+    "deployment",
+    "container",
+    "job",
+)
+_METRIC_LABELS = ("metric", "metric_name", "__name__")
+_TEXT_ANNOTATIONS = ("summary", "description", "message")
+_SLACK_LABELS = ("channel_name", "user_name")
+_SINCE = re.compile(r"\bsince (\d{1,4}) ?(m|min|minutes?|h|hours?|d|days?)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What one payload said. Every field may be empty: senders leave out what they like."""
+
+    form: str
+    title: str = ""
+    text: str = ""
+    service: str | None = None
+    metric: str | None = None
+    symptom: Symptom = Symptom.UNKNOWN
+    started_at: datetime | None = None
+    resolved_at: datetime | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+def read(payload: bytes, now: datetime, service: str | None = None) -> Trigger:
+    """Read a payload as received; times later than `now` are taken as `now`.
+
+    Args:
+        payload: the body, byte for byte.
+        now: the investigation's now.
+        service: the service known to be meant, which chooses among several alerts of one body.
+
+    Raises:
+        BadInputError: the payload is not JSON.
+    """
+    try:
+        body = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(f"the alert is not JSON: {one_line(str(error), 120)}") from error
+    for form in (_alertmanager, _pagerduty, _slack):
+        trigger = form(_object(body), now, service)
+        if trigger is not None:
+            return trigger
+    return Trigger(form="unknown")
+
+
+# --- Alertmanager, webhook version 4 -----------------------------------------------------------------
+def _alertmanager(body: Mapping[str, object], now: datetime, service: str | None) -> Trigger | None:
+    alerts = [_object(alert) for alert in _list(body.get("alerts"))]
+    if not any(alerts):
+        return None
+    alert = min(alerts, key=_telling(now, service))
+    labels = _texts(body.get("commonLabels")) | _texts(alert.get("labels"))
+    notes = _texts(body.get("commonAnnotations")) | _texts(alert.get("annotations"))
+    name, metric = labels.get("alertname", ""), _first(labels, _METRIC_LABELS)
+    said = [notes[key] for key in _TEXT_ANNOTATIONS if notes.get(key)]
+    resolved = alert.get("status") == "resolved"
+    return Trigger(
+        form="alertmanager",
+        title=said[0] if said else name,
+        text=one_line(" · ".join(dict.fromkeys(said)), _MOST_TEXT),
+        service=_first(labels, _SERVICE_LABELS),
+        metric=metric,
+        symptom=recognise(metric, name, *said),
+        started_at=_instant(alert.get("startsAt"), now),
+        resolved_at=(_instant(alert.get("endsAt"), now) or now) if resolved else None,
+        labels=tuple(sorted(labels.items())),
+    )
+
+
+Order = tuple[bool, bool, datetime]
+
+
+def _telling(now: datetime, service: str | None) -> Callable[[Mapping[str, object]], Order]:
+    """Puts the alert that tells most first: of the service meant, still firing, oldest."""
+
+    def order(alert: Mapping[str, object]) -> Order:
+        other = service is not None and _first(_texts(alert.get("labels")), _SERVICE_LABELS) != service
+        return other, alert.get("status") == "resolved", _instant(alert.get("startsAt"), now) or now
+
+    return order
+
+
+# --- PagerDuty, webhook version 3 ---------------------------------------------------------------------
+def _pagerduty(body: Mapping[str, object], now: datetime, _: str | None) -> Trigger | None:
+    event = _object(body.get("event"))
+    data = _object(event.get("data"))
+    if not data:
+        return None
+    title, service = _text(data.get("title")), _object(data.get("service"))
+    details = _object(_object(data.get("body")).get("details"))
+    labels = {
+        "urgency": _text(data.get("urgency")),
+        "priority": _text(_object(data.get("priority")).get("summary")),
+        "link": _text(data.get("html_url")),
+    } | _texts(details)
+    resolved = data.get("status") == "resolved" or event.get("event_type") == "incident.resolved"
+    ended = _instant(data.get("resolved_at"), now) or _instant(event.get("occurred_at"), now) or now
+    metric = _first(labels, _METRIC_LABELS)
+    return Trigger(
+        form="pagerduty",
+        title=title,
+        text=one_line(_text(data.get("description")) or title, _MOST_TEXT),
+        service=_first(labels, _SERVICE_LABELS) or _text(service.get("summary")) or None,
+        metric=metric,
+        symptom=recognise(metric, title, _text(data.get("description"))),
+        started_at=_instant(data.get("created_at"), now) or _instant(event.get("occurred_at"), now),
+        resolved_at=ended if resolved else None,
+        labels=tuple(sorted((name, value) for name, value in labels.items() if value)),
+    )
+
+
+# --- Slack, slash command -------------------------------------------------------------------------------
+def _slack(body: Mapping[str, object], now: datetime, _: str | None) -> Trigger | None:
+    if not isinstance(body.get("command"), str):
+        return None
+    words = _text(body.get("text"))
+    since = _SINCE.search(words)
+    service, _sep, free = _SINCE.sub(" ", words).strip().partition(" ")
+    free = one_line(free, _MOST_TEXT)
+    return Trigger(
+        form="slack",
+        title=free or words,
+        text=free,
+        service=service or None,
+        symptom=recognise(free),
+        started_at=now - _ago(since) if since else None,
+        labels=tuple((key, _text(body[key])) for key in _SLACK_LABELS if _text(body.get(key))),
+    )
+
+
+def _ago(since: re.Match[str]) -> timedelta:
+    unit = {"m": "minutes", "h": "hours", "d": "days"}[since[2][0].lower()]
+    return timedelta(**{unit: int(since[1])})
+
+
+# --- shapes ------------------------------------------------------------------------------------------------
+def _object(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return one_line(value, _MOST_TEXT) if isinstance(value, str) else ""
+
+
+def _texts(value: object) -> dict[str, str]:
+    return dict(_pairs(_object(value)))
+
+
+def _pairs(mapping: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    for key, value in mapping.items():
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            yield one_line(key, 200), one_line(str(value), _MOST_TEXT)
+
+
+def _first(labels: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    return next((labels[name] for name in names if labels.get(name)), None)
+
+
+def _instant(value: object, now: datetime) -> datetime | None:
+    """The instant a text names, never later than now; None for none, and for Go's zero time."""
+    if not isinstance(value, str):
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+        instant = instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return min(instant, now) if instant.year > 1 else None
