@@ -11,7 +11,9 @@ from datetime import datetime
 from typing import Literal
 
 from connectors.contract import Reading, Source, Sources
+from graph.decisions import Confirm, Decision, Skip
 from graph.model import Weighing
+from graph.planning import Budget
 from graph.record import Record
 from playbooks.model import Incident
 
@@ -33,12 +35,17 @@ class Options:
     question_seconds: float = 10.0
     confirm: Literal["ask", "yes", "no"] = "ask"
 
+    def decision(self) -> Decision | None:
+        """What is decided without a person; None means to wait for one."""
+        decided: dict[str, Decision] = {"yes": Confirm(), "no": Skip()}
+        return decided.get(self.confirm)
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """One thing that happened, for a live display.
 
-    A stage that begins has no source; a question has a source and its text.
+    A stage that begins has no question, and a source where it is asked beside others.
     `seconds` is how long a question took, 0 while it is being asked.
     """
 
@@ -56,9 +63,11 @@ class Context:
 
     `clock` counts seconds and serves the budget alone; `now` is the wall clock of the record's seal.
     `started` is the clock's reading when this process took over, `spent_before` what others spent.
+    `incident_at` is the investigation's now.
     """
 
     thread: str
+    incident_at: datetime
     sources: Sources
     record: Record
     weigh: Weigh
@@ -70,9 +79,9 @@ class Context:
     started: float = 0.0
     spent_before: float = 0.0
 
-    def enter(self, stage: Stage) -> None:
-        """Tell the listener that a stage begins."""
-        self.listen(Progress(stage=stage, state="started"))
+    def enter(self, stage: Stage, source: Source | None = None) -> None:
+        """Tell the listener that a stage begins, or one source's part of it."""
+        self.listen(Progress(stage, "started", source))
 
     def spent(self) -> float:
         """Seconds of work so far, waiting for people not counted."""
@@ -81,3 +90,7 @@ class Context:
     def left(self) -> float:
         """Seconds that the budget still holds."""
         return self.options.seconds - self.spent()
+
+    def budget(self) -> Budget:
+        """The budget as planning sees it."""
+        return Budget(seconds_left=self.left(), queries=self.options.queries)

@@ -1,6 +1,6 @@
 """What a person may say to a proposal, and the label that is kept of it.
 
-Types only: what a decision does to an investigation is drawn in `graph.machine`.
+What a decision does to an investigation is drawn in `graph.machine`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from connectors.contract import Frozen
+from graph.errors import UnknownProposalError
+from graph.model import Proposal, Weighing
 
 
 class Confirm(Frozen):
@@ -66,3 +68,35 @@ class Label(Frozen):
     proposal: str | None = None
     cause: str | None = None
     text: str = ""
+
+    def ruled_out(self) -> tuple[str, ...]:
+        """The proposals that leave the ranking."""
+        return (self.proposal,) if self.decision == "rule_out" and self.proposal else ()
+
+
+def label(decision: Decision, weighing_id: str, weighing: Weighing) -> Label:
+    """What the decision says of the weighing; a confirmation without an id is of the first proposal."""
+    proposal = _judged(decision, weighing)
+    return Label(
+        decision=decision.kind,
+        weighing=weighing_id,
+        proposal=proposal.id if proposal else None,
+        cause=proposal.cause if proposal else None,
+        text=decision.text if isinstance(decision, Partly | SomethingElse) else "",
+    )
+
+
+def _judged(decision: Decision, weighing: Weighing) -> Proposal | None:
+    """The proposal that the decision is about.
+
+    Raises:
+        UnknownProposalError: it names one that is not on the list.
+    """
+    if isinstance(decision, SomethingElse | Skip):
+        return None
+    if decision.proposal is None:
+        return weighing.proposals[0] if weighing.proposals else None
+    for proposal in weighing.proposals:
+        if proposal.id == decision.proposal:
+            return proposal
+    raise UnknownProposalError(f"there is no proposal {decision.proposal!r} on the list")

@@ -23,3 +23,7 @@ class UnknownProposalError(GraphError):
 
 class OtherIncidentError(GraphError):
     """This name belongs to the investigation of another incident."""
+
+
+class SourceFailedError(GraphError):
+    """A source raised instead of answering; the node is run again."""

@@ -127,27 +127,34 @@ class Plan:
     why: str = ""
 
 
-def within(questions: Sequence[Question], queries: int, allowed: int) -> Plan:
-    """The first `queries` of the questions; `allowed` is the whole budget, for the reason."""
-    if len(questions) <= queries:
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Seconds that are left, and the queries that the whole investigation may make."""
+
+    seconds_left: float
+    queries: int
+
+
+def within(questions: Sequence[Question], queries: int, made: int = 0) -> Plan:
+    """As many of the questions, in their order, as the budget of queries holds beside those made."""
+    room = max(queries - made, 0)
+    if len(questions) <= room:
         return Plan(tuple(questions))
-    why = f"the budget of {_counted(allowed)} is spent"
-    return Plan(tuple(questions[: max(queries, 0)]), tuple(questions[max(queries, 0) :]), why)
+    allowed = "1 query" if queries == 1 else f"{queries} queries"
+    return Plan(tuple(questions[:room]), tuple(questions[room:]), f"the budget of {allowed} is spent")
 
 
-def _counted(queries: int) -> str:
-    return "1 query" if queries == 1 else f"{queries} queries"
-
-
-def worth_asking(weighing: Weighing, asked: Collection[str], seconds_left: float) -> Plan:
+def following(weighing: Weighing, asked: Collection[str], budget: Budget) -> Plan:
     """The wanted questions that are worth their time, never asked and affordable, the best first."""
-    wanted = [
-        each
-        for each in sorted(weighing.wanted, key=lambda each: (-each.gain, each.question.key()))
-        if each.gain >= WORTH_ASKING and question_id(each.question) not in asked
-    ]
-    questions = list({each.question.key(): each.question for each in wanted}.values())
-    affordable = tuple(question for question in questions if question.cost_seconds <= seconds_left)
-    too_long = tuple(question for question in questions if question.cost_seconds > seconds_left)
-    why = "the time budget has no room for another question" if too_long else ""
-    return Plan(affordable[:ROUND], () if affordable else too_long, "" if affordable else why)
+    wanted = _wanted(weighing, asked)
+    in_time = [question for question in wanted if question.cost_seconds <= budget.seconds_left]
+    if wanted and not in_time:
+        return Plan((), wanted, "the time left has no room for another question")
+    return within(in_time[:ROUND], budget.queries, len(asked))
+
+
+def _wanted(weighing: Weighing, asked: Collection[str]) -> tuple[Question, ...]:
+    """The questions worth asking that nobody asked, each once, by gain and then by key."""
+    by_gain = sorted(weighing.wanted, key=lambda each: (-each.gain, each.question.key()))
+    worth = {each.question.key(): each.question for each in by_gain if each.gain >= WORTH_ASKING}
+    return tuple(question for question in worth.values() if question_id(question) not in asked)

@@ -7,13 +7,17 @@ Both pass the same conformance test.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+import json
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
-from connectors.contract import Frozen, Instant, Question, Reading, Unavailable
+from connectors.contract import Frozen, Instant, Question, Reading, Source, Unavailable, digest
 from graph.decisions import Label
-from graph.model import Weighing
+from graph.errors import NotRecordedError
+from graph.model import Wanted, Weighing
+from graph.planning import question_id, question_of
 from playbooks.model import Incident
 
 Answered = Reading | Unavailable
@@ -47,6 +51,10 @@ class Record(Protocol):
 
     def open(self, thread: str, incident: Incident) -> Incident:
         """Begin or continue an investigation; returns the incident it was begun with."""
+        ...
+
+    def incident(self, thread: str) -> Incident | None:
+        """The incident that is investigated under the thread, if there is one."""
         ...
 
     def put_answer(self, thread: str, question: Question, answer: Answered) -> str:
@@ -92,3 +100,142 @@ class Record(Protocol):
     def forget(self, thread: str) -> None:
         """Drop everything known under the thread."""
         ...
+
+
+def readings_of(record: Record, thread: str, ids: Iterable[str]) -> tuple[Reading, ...]:
+    """The readings behind these ids; one that was damaged in the store is left out."""
+    return tuple(each for each in record.get_readings(thread, ids) if isinstance(each, Reading))
+
+
+def coverage(asked: Sequence[Asked], not_asked: Sequence[str], why: str) -> dict[str, str]:
+    """What each kind of source contributed: "ok" with at least one answer, else why there is none."""
+    reasons = dict.fromkeys(map(str, Source), "not configured")
+    reasons |= dict.fromkeys(not_asked, why)
+    for each in reversed(asked):
+        if isinstance(each.answer, Unavailable):
+            reasons[each.answer.source.value] = each.answer.reason
+    answered = {each.answer.source.value for each in asked if isinstance(each.answer, Reading)}
+    return {name: "ok" if name in answered else f"unavailable: {why}" for name, why in reasons.items()}
+
+
+def weighing_bytes(weighing: Weighing) -> bytes:
+    """A weighing as it is stored and hashed; questions keep their kind."""
+    plain = weighing.model_copy(update={"wanted": ()}).model_dump(mode="json")
+    wanted = [[each.question.key(), each.gain] for each in weighing.wanted]
+    return json.dumps({"weighing": plain, "wanted": wanted}, separators=(",", ":"), sort_keys=True).encode()
+
+
+def weighing_of(data: bytes) -> Weighing:
+    """The weighing that `weighing_bytes` wrote."""
+    stored = json.loads(data)
+    wanted = tuple(Wanted(question=question_of(key), gain=gain) for key, gain in stored["wanted"])
+    return Weighing.model_validate_json(json.dumps(stored["weighing"])).model_copy(update={"wanted": wanted})
+
+
+def weighing_id(data: bytes) -> str:
+    """A weighing's id: the hash of what is stored of it."""
+    return "w" + digest(data)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What memory holds of one investigation."""
+
+    incident: Incident
+    answers: dict[str, Asked] = field(default_factory=dict)
+    weighings: dict[str, bytes] = field(default_factory=dict)
+    labels: dict[Label, None] = field(default_factory=dict)
+    seal: Seal | None = None
+
+
+class MemoryRecord:
+    """A record that ends with its process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[str, _Kept] = {}
+
+    def open(self, thread: str, incident: Incident) -> Incident:
+        """Begin or continue an investigation."""
+        with self._lock:
+            return self._kept.setdefault(thread, _Kept(incident)).incident
+
+    def incident(self, thread: str) -> Incident | None:
+        """The incident that is investigated under the thread."""
+        kept = self._kept.get(thread)
+        return kept.incident if kept else None
+
+    def put_answer(self, thread: str, question: Question, answer: Answered) -> str:
+        """Keep an answer; the first one stands."""
+        with self._lock:
+            name = question_id(question)
+            self._of(thread).answers.setdefault(name, Asked(question, answer))
+            return name
+
+    def answer(self, thread: str, question: Question) -> Answered | None:
+        """The answer the question had before."""
+        with self._lock:
+            known = self._of(thread).answers.get(question_id(question))
+            return known.answer if known else None
+
+    def get_readings(self, thread: str, ids: Iterable[str]) -> tuple[Answered, ...]:
+        """The answers of these ids."""
+        with self._lock:
+            answers = self._of(thread).answers
+            return tuple(_held(answers, name).answer for name in ids)
+
+    def asked(self, thread: str) -> tuple[Asked, ...]:
+        """Everything asked, by id."""
+        with self._lock:
+            return tuple(asked for _, asked in sorted(self._of(thread).answers.items()))
+
+    def put_weighing(self, thread: str, weighing: Weighing) -> str:
+        """Keep a weighing."""
+        data = weighing_bytes(weighing)
+        with self._lock:
+            self._of(thread).weighings[weighing_id(data)] = data
+        return weighing_id(data)
+
+    def get_weighing(self, thread: str, weighing: str) -> Weighing:
+        """A weighing by its id."""
+        with self._lock:
+            return weighing_of(_held(self._of(thread).weighings, weighing))
+
+    def put_label(self, thread: str, label: Label) -> None:
+        """Keep what a person said, once."""
+        with self._lock:
+            self._of(thread).labels.setdefault(label)
+
+    def labels(self, thread: str) -> tuple[Label, ...]:
+        """What people said."""
+        with self._lock:
+            return tuple(self._of(thread).labels)
+
+    def seal(self, thread: str, seal: Seal) -> Seal:
+        """Close the investigation, once."""
+        with self._lock:
+            kept = self._of(thread)
+            kept.seal = kept.seal or seal
+            return kept.seal
+
+    def sealed(self, thread: str) -> Seal | None:
+        """The seal, once closed."""
+        kept = self._kept.get(thread)
+        return kept.seal if kept else None
+
+    def forget(self, thread: str) -> None:
+        """Drop the thread."""
+        with self._lock:
+            self._kept.pop(thread, None)
+
+    def _of(self, thread: str) -> _Kept:
+        return _held(self._kept, thread)
+
+
+_T = TypeVar("_T")
+
+
+def _held(things: Mapping[str, _T], name: str) -> _T:
+    if name not in things:
+        raise NotRecordedError(f"the record does not hold {name!r}")
+    return things[name]
