@@ -1,0 +1,85 @@
+"""kubernetes.json: a v1 List, as `kubectl get … -A -o json` prints it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from connectors.answers import ClusterState
+from connectors.case.directory import CaseDirectory
+from connectors.case.jsonl import Record, objects, parsed
+from connectors.case.manifest import Manifest
+from connectors.case.reader import Found, Once, missing, span_text, unasked, until
+from connectors.contract import Question, Source, Unavailable
+from connectors.kubernetes_objects import read_cluster
+from connectors.questions import ClusterSnapshot
+
+NAME = "kubernetes.json"
+
+
+class ClusterReader:
+    """Answers what stood in the cluster and what happened there."""
+
+    source: ClassVar[Source] = Source.CLUSTER
+    questions: ClassVar[tuple[type[Question], ...]] = (ClusterSnapshot,)
+
+    def __init__(self, directory: CaseDirectory, manifest: Manifest) -> None:
+        self._directory = directory
+        self._items = Once(self._load)
+        self._catalogue = {
+            (entry.workload.lower(), entry.namespace): name
+            for name, entry in manifest.services.items()
+            if entry.workload is not None
+        }
+
+    def present(self) -> bool:
+        """Whether the case holds a cluster."""
+        return self._directory.find(NAME) is not None
+
+    def answer(self, question: Question, now: datetime) -> Found | Unavailable:
+        """The objects as they stand, and the events of the window."""
+        if not isinstance(question, ClusterSnapshot):
+            return unasked(self.source, question)
+        if not self.present():
+            return missing(self.source, NAME)
+        items = self._items.get()
+        if items is None:
+            return Unavailable(self.source, f"{NAME} is not a list of Kubernetes objects")
+        state = _chosen(read_cluster(items, now, self._service_of), question, now)
+        end = until(question.window, now)
+        counts = f"{len(state.pods)} pods, {len(state.rollouts)} rollouts, {len(state.events)} events"
+        return Found(state, f"{NAME}: {counts}, {span_text(question.window.start, end)}", end)
+
+    def _service_of(self, namespace: str, workload: str | None) -> str | None:
+        if workload is None:
+            return None
+        exact = self._catalogue.get((workload.lower(), namespace))
+        return exact if exact is not None else self._catalogue.get((workload.lower(), None))
+
+    def _load(self) -> list[Record] | None:
+        document = parsed(self._directory.read(NAME))
+        if document is None:
+            return None
+        items = objects(document.get("items"))
+        kind = str(document.get("kind", ""))
+        if kind.endswith("List") and kind != "List":
+            return [{**item, "kind": item.get("kind") or kind.removesuffix("List")} for item in items]
+        return items if isinstance(document.get("items"), list) else None
+
+
+def _chosen(state: ClusterState, question: ClusterSnapshot, now: datetime) -> ClusterState:
+    """What the question asks for: its namespaces, and of the events those in its window."""
+    spaces = frozenset(question.namespaces)
+    start, end = question.window.start, until(question.window, now)
+
+    def wanted(namespace: str) -> bool:
+        return not spaces or namespace in spaces
+
+    return ClusterState(
+        pods=tuple(pod for pod in state.pods if wanted(pod.namespace)),
+        nodes=state.nodes,
+        rollouts=tuple(rollout for rollout in state.rollouts if wanted(rollout.namespace)),
+        events=tuple(
+            e for e in state.events if start <= e.at <= end and (wanted(e.namespace) or e.kind == "Node")
+        ),
+    )
