@@ -1,0 +1,231 @@
+"""What PostgreSQL's cumulative counters gained before and after the onset: rates, never totals.
+
+Sources: PostgreSQL manual, "pg_stat_statements" and "The Cumulative Statistics System". Counters are totals
+since a reset, so one snapshot says nothing about a change. Computes only; judges are elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from connectors.answers import Statement, StatementSnapshots, Table, TableSnapshots
+
+SHORTEST_SECONDS = 15.0
+"""An interval shorter than this is too short for a rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRate:
+    """One statement in one interval: calls and milliseconds of execution a second."""
+
+    calls: float
+    time_ms: float
+    counted: float
+
+    @property
+    def mean_ms(self) -> float:
+        """Mean time of one call in milliseconds, 0 without calls."""
+        return self.time_ms / self.calls if self.calls > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StatementChange:
+    """A statement before and after the onset. `before` has no calls when it did not run then."""
+
+    queryid: str
+    query: str
+    before: StatementRate
+    after: StatementRate
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it runs only since the onset."""
+        return self.before.counted <= 0 < self.after.counted
+
+    @property
+    def extra_ms(self) -> float:
+        """Milliseconds of execution a second that it adds."""
+        return self.after.time_ms - self.before.time_ms
+
+    @property
+    def slower(self) -> float:
+        """Ratio of the mean times; 1 where it cannot be told."""
+        if self.before.mean_ms <= 0 or self.after.mean_ms <= 0:
+            return 1.0
+        return self.after.mean_ms / self.before.mean_ms
+
+
+@dataclass(frozen=True, slots=True)
+class StatementDelta:
+    """All statements of a database, the largest added time first; each side's length in seconds."""
+
+    changes: tuple[StatementChange, ...]
+    seconds_before: float
+    seconds_after: float
+
+    def time_ms(self, after: bool) -> float:
+        """Milliseconds of execution a second, all statements together."""
+        return sum((c.after if after else c.before).time_ms for c in self.changes)
+
+    def calls(self, after: bool) -> float:
+        """Calls a second, all statements together."""
+        return sum((c.after if after else c.before).calls for c in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class TableChange:
+    """One table: rows a second read by sequential scans, scans a second, and its state at the end."""
+
+    table: Table
+    read_before: float
+    read_after: float
+    scans_before: float
+    scans_after: float
+
+
+class _Timed(Protocol):
+    @property
+    def at(self) -> datetime: ...
+
+
+S = TypeVar("S", bound=_Timed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Which snapshots bound the two intervals: (first, last) before and after."""
+
+    before: tuple[int, int]
+    after: tuple[int, int]
+
+
+def _cut(snapshots: Sequence[_Timed], onset: datetime | None) -> _Cut | None:
+    """The widest interval that ends before the onset, and the widest that begins after it.
+
+    Where only one snapshot lies after the onset, the interval of the incident begins at the last one before.
+    """
+    times = [s.at.timestamp() for s in snapshots]
+    if len(times) < 3:
+        return None
+    if onset is None:
+        middle = len(times) // 2
+        return _Cut((0, middle), (middle, len(times) - 1))
+    last_before = sum(t <= onset.timestamp() for t in times) - 1
+    if last_before < 1 or last_before == len(times) - 1:
+        return None
+    first_after = last_before + 1
+    long_enough = times[-1] - times[first_after] >= SHORTEST_SECONDS
+    return _Cut((0, last_before), (first_after if long_enough else last_before, len(times) - 1))
+
+
+def _gain(earlier: float, later: float) -> float:
+    """What a counter gained; after a reset, all it holds."""
+    return later - earlier if later >= earlier else later
+
+
+def statement_delta(snapshots: StatementSnapshots, onset: datetime | None) -> StatementDelta | str:
+    """Compare the statements before and after the onset; a text says why it is impossible."""
+    held = sorted(snapshots.snapshots, key=lambda s: s.at)
+    cut = _cut(held, onset)
+    by_id = [{s.queryid: s for s in snapshot.statements} for snapshot in held]
+    if cut is None:
+        return _lifetime(held, by_id, onset)
+    spans = [(held[b].at - held[a].at).total_seconds() for a, b in (cut.before, cut.after)]
+    if min(spans) < SHORTEST_SECONDS:
+        return f"the snapshots are {min(spans):.0f} s apart, too short for a rate"
+    return _changes(
+        {q: _rate(by_id, cut.before, q, spans[0]) for q in by_id[cut.before[1]]},
+        {q: _rate(by_id, cut.after, q, spans[1]) for q in by_id[cut.after[1]]},
+        by_id[-1],
+        (spans[0], spans[1]),
+    )
+
+
+def _rate(
+    by_id: Sequence[Mapping[str, Statement]], bounds: tuple[int, int], queryid: str, seconds: float
+) -> StatementRate:
+    end = by_id[bounds[1]][queryid]
+    start = by_id[bounds[0]].get(queryid)
+    calls = _gain(start.calls if start else 0.0, end.calls)
+    time_ms = _gain(start.total_exec_time_ms if start else 0.0, end.total_exec_time_ms)
+    return StatementRate(calls / seconds, time_ms / seconds, calls)
+
+
+def _changes(
+    before: Mapping[str, StatementRate],
+    after: Mapping[str, StatementRate],
+    texts: Mapping[str, Statement],
+    spans: tuple[float, float],
+) -> StatementDelta:
+    none = StatementRate(0.0, 0.0, 0.0)
+    changes = [
+        StatementChange(q, texts[q].query, before.get(q, none), rate)
+        for q, rate in after.items()
+        if q in texts
+    ]
+    changes.sort(key=lambda c: (-c.extra_ms, c.queryid))
+    return StatementDelta(tuple(changes), *spans)
+
+
+def _lifetime(
+    held: Sequence[_Timed], by_id: Sequence[Mapping[str, Statement]], onset: datetime | None
+) -> StatementDelta | str:
+    """Two snapshots, one before the onset: its totals since the reset stand for the usual mean times.
+
+    Rates before are unknown then, so they are set to those after: only mean times can differ.
+    """
+    usable = len(held) == 2 and onset is not None and held[0].at <= onset <= held[1].at
+    if not usable:
+        return f"{len(held)} snapshots do not stand on both sides of the onset"
+    seconds = (held[1].at - held[0].at).total_seconds()
+    if seconds < SHORTEST_SECONDS:
+        return f"the snapshots are {seconds:.0f} s apart, too short for a rate"
+    after = {q: _rate(by_id, (0, 1), q, seconds) for q in by_id[1]}
+    before = {
+        q: StatementRate(after[q].calls, after[q].calls * s.total_exec_time_ms / s.calls, s.calls)
+        for q, s in by_id[0].items()
+        if s.calls > 0 and q in after
+    }
+    return _changes(before, after, by_id[1], (0.0, seconds))
+
+
+def table_changes(snapshots: TableSnapshots, onset: datetime | None) -> tuple[TableChange, ...] | str:
+    """Compare what sequential scans read before and after the onset, the largest rise first."""
+    held = sorted(snapshots.snapshots, key=lambda s: s.at)
+    cut = _cut(held, onset)
+    if cut is None:
+        return f"{len(held)} snapshots do not stand on both sides of the onset"
+    spans = [(held[b].at - held[a].at).total_seconds() for a, b in (cut.before, cut.after)]
+    if min(spans) < SHORTEST_SECONDS:
+        return f"the snapshots are {min(spans):.0f} s apart, too short for a rate"
+    by_name = [{(t.db_schema, t.table): t for t in snapshot.tables} for snapshot in held]
+    sides = ((cut.before, spans[0]), (cut.after, spans[1]))
+    changes = []
+    for key, table in by_name[-1].items():
+        before, after = (_scanned(by_name, bounds, key, seconds) for bounds, seconds in sides)
+        changes.append(TableChange(table, before.read, after.read, before.scans, after.scans))
+    changes.sort(key=lambda c: (c.read_before - c.read_after, c.table.db_schema, c.table.table))
+    return tuple(changes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scanned:
+    read: float
+    scans: float
+
+
+def _scanned(
+    by_name: Sequence[Mapping[tuple[str, str], Table]],
+    bounds: tuple[int, int],
+    key: tuple[str, str],
+    seconds: float,
+) -> _Scanned:
+    start, end = by_name[bounds[0]].get(key), by_name[bounds[1]].get(key)
+    if end is None:
+        return _Scanned(0.0, 0.0)
+    read = _gain(start.seq_tup_read if start else 0.0, end.seq_tup_read)
+    scans = _gain(start.seq_scan if start else 0.0, end.seq_scan)
+    return _Scanned(read / seconds, scans / seconds)
