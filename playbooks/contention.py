@@ -75,10 +75,11 @@ def judge_locks(observations: Observations, scene: Scene) -> DetailedFinding:
 
 def _lock_finding(chain: Chain, observed: Observed[Locks], scene: Scene) -> DetailedFinding:
     root = chain.root
+    holder = short(root.blocker_application, 60) or "no application name"
     text = (
-        f"{chain.blocked} sessions wait, the longest {chain.longest_seconds:.0f} s, for process {root.blocker_pid} "
-        f"({short(root.blocker_application, 60) or 'no application name'}, {root.blocker_state or 'unknown state'} "
-        f"for {root.blocker_seconds:.0f} s): {short(root.blocker_query, 120)}"
+        f"{chain.blocked} sessions wait, the longest {chain.longest_seconds:.0f} s, for process "
+        f"{root.blocker_pid} ({holder}, {root.blocker_state or 'unknown state'} for "
+        f"{root.blocker_seconds:.0f} s): {short(root.blocker_query, 120)}"
     )
     ruling = Ruling(
         judge="lock_chain",

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from connectors.answers import Statement, StatementSnapshots, Table, TableSnapshots
+from connectors.answers import Statement, StatementSnapshots, Table, TableSnapshot, TableSnapshots
 
 SHORTEST_SECONDS = 15.0
 """An interval shorter than this is too short for a rate."""
+
+
+ONSET_TOLERANCE = timedelta(seconds=60)
+"""An onset is an estimate: a lone snapshot so little after it still counts as one from before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +81,18 @@ class StatementDelta:
 
 @dataclass(frozen=True, slots=True)
 class TableChange:
-    """One table: rows a second read by sequential scans, scans a second, and its state at the end."""
+    """One table: rows a second read by sequential scans, scans a second, and its state at the end.
+
+    `bound`: there was one snapshot before the onset, so `read_before` is the most it can have been, taking
+    the counters to be older than the interval since.
+    """
 
     table: Table
     read_before: float
     read_after: float
     scans_before: float
     scans_after: float
+    bound: bool = False
 
 
 class _Timed(Protocol):
@@ -119,6 +128,15 @@ def _cut(snapshots: Sequence[_Timed], onset: datetime | None) -> _Cut | None:
     first_after = last_before + 1
     long_enough = times[-1] - times[first_after] >= SHORTEST_SECONDS
     return _Cut((0, last_before), (first_after if long_enough else last_before, len(times) - 1))
+
+
+def _pair_seconds(held: Sequence[_Timed], onset: datetime | None) -> float | str:
+    """The length of two snapshots' interval when the onset lies in it, else what is amiss."""
+    early = held[0].at - ONSET_TOLERANCE if held else None
+    if len(held) != 2 or onset is None or early is None or not early <= onset <= held[1].at:
+        return f"{len(held)} snapshots do not stand on both sides of the onset"
+    seconds = (held[1].at - held[0].at).total_seconds()
+    return seconds if seconds >= SHORTEST_SECONDS else f"the snapshots are only {seconds:.0f} s apart"
 
 
 def _gain(earlier: float, later: float) -> float:
@@ -177,12 +195,9 @@ def _lifetime(
 
     Rates before are unknown then, so they are set to those after: only mean times can differ.
     """
-    usable = len(held) == 2 and onset is not None and held[0].at <= onset <= held[1].at
-    if not usable:
-        return f"{len(held)} snapshots do not stand on both sides of the onset"
-    seconds = (held[1].at - held[0].at).total_seconds()
-    if seconds < SHORTEST_SECONDS:
-        return f"the snapshots are {seconds:.0f} s apart, too short for a rate"
+    seconds = _pair_seconds(held, onset)
+    if isinstance(seconds, str):
+        return seconds
     after = {q: _rate(by_id, (0, 1), q, seconds) for q in by_id[1]}
     before = {
         q: StatementRate(after[q].calls, after[q].calls * s.total_exec_time_ms / s.calls, s.calls)
@@ -197,7 +212,7 @@ def table_changes(snapshots: TableSnapshots, onset: datetime | None) -> tuple[Ta
     held = sorted(snapshots.snapshots, key=lambda s: s.at)
     cut = _cut(held, onset)
     if cut is None:
-        return f"{len(held)} snapshots do not stand on both sides of the onset"
+        return _table_bounds(held, onset)
     spans = [(held[b].at - held[a].at).total_seconds() for a, b in (cut.before, cut.after)]
     if min(spans) < SHORTEST_SECONDS:
         return f"the snapshots are {min(spans):.0f} s apart, too short for a rate"
@@ -207,6 +222,23 @@ def table_changes(snapshots: TableSnapshots, onset: datetime | None) -> tuple[Ta
     for key, table in by_name[-1].items():
         before, after = (_scanned(by_name, bounds, key, seconds) for bounds, seconds in sides)
         changes.append(TableChange(table, before.read, after.read, before.scans, after.scans))
+    changes.sort(key=lambda c: (c.read_before - c.read_after, c.table.db_schema, c.table.table))
+    return tuple(changes)
+
+
+def _table_bounds(held: Sequence[TableSnapshot], onset: datetime | None) -> tuple[TableChange, ...] | str:
+    seconds = _pair_seconds(held, onset)
+    if isinstance(seconds, str):
+        return seconds
+    by_name = [{(t.db_schema, t.table): t for t in snapshot.tables} for snapshot in held]
+    changes = []
+    for key, table in by_name[1].items():
+        start = by_name[0].get(key)
+        after = _scanned(by_name, (0, 1), key, seconds)
+        read, scans = (start.seq_tup_read, start.seq_scan) if start else (0.0, 0.0)
+        changes.append(
+            TableChange(table, read / seconds, after.read, scans / seconds, after.scans, bound=True)
+        )
     changes.sort(key=lambda c: (c.read_before - c.read_after, c.table.db_schema, c.table.table))
     return tuple(changes)
 

@@ -114,7 +114,8 @@ def _slower(delta: StatementDelta, observed: Observed[StatementSnapshots], scene
         worst = slow[0]
         text = (
             f"{short(worst.query, 120)} takes {ms(worst.after.mean_ms)} a call "
-            f"instead of {ms(worst.before.mean_ms)} ({worst.slower:.1f}x) at {number(worst.after.calls)} calls/s; {_totals(delta)}"
+            f"instead of {ms(worst.before.mean_ms)} ({worst.slower:.1f}x) "
+            f"at {number(worst.after.calls)} calls/s; {_totals(delta)}"
         )
         ruling = Ruling(
             judge="statement_slower",
