@@ -6,17 +6,28 @@ investigation does.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
 
-from connectors.contract import Sources
-from graph.context import Options, Progress, Weigh
-from graph.decisions import Confirm, Decision, Label, Partly, RuleOut, Skip, SomethingElse
+from bot.locks import held
+from bot.store import Store
+from connectors.contract import Sources, Unavailable
+from graph.context import Context, Options, Progress, Weigh
+from graph.decisions import Confirm, Decision, Label, Partly, RuleOut, Skip, SomethingElse, label
+from graph.errors import NotWaitingError, OtherIncidentError
 from graph.judgement import weigh
 from graph.model import Weighing
-from graph.record import Asked, Record
+from graph.record import Asked, Record, Seal, coverage
+from graph.state import State, beginning
 from playbooks.model import Incident
+
+if TYPE_CHECKING:
+    from bot.checkpoints import Run
 
 __all__ = [
     "Confirm",
@@ -55,6 +66,10 @@ class Outcome:
     confirmation: Label | None
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 def _silent(_: Progress) -> None:
     """Listen to nothing."""
 
@@ -64,7 +79,8 @@ class Investigator:
     """Investigates incidents with these sources, into this record.
 
     With a `bot.store.Store` as its record, checkpoints lie in the same file: an investigation that was
-    killed is finished by whoever calls `investigate` again with the same thread.
+    killed is finished by whoever calls `investigate` again with the same thread. `clock` counts the
+    budget's seconds, `now` dates the seal; neither has a say in the ranking.
     """
 
     sources: Sources
@@ -72,6 +88,9 @@ class Investigator:
     options: Options = field(default_factory=Options)
     listen: Callable[[Progress], None] = _silent
     weigh: Weigh = weigh
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = _utc_now
+    sleep: Callable[[float], None] = time.sleep
 
     def investigate(self, incident: Incident, thread: str | None = None) -> Outcome:
         """Begin an investigation, or take it up where it stands; a closed one is only shown.
@@ -82,7 +101,11 @@ class Investigator:
             BusyError: another process is working on this investigation.
             OtherIncidentError: the thread belongs to another incident.
         """
-        raise NotImplementedError
+        thread = thread or incident.id
+        with self._alone(thread):
+            if self.record.open(thread, incident) != incident:
+                raise OtherIncidentError(f"{thread!r} is the investigation of another incident")
+            return self._advanced(thread, incident, None)
 
     def answer(self, thread: str, decision: Decision) -> Outcome:
         """Tell a waiting investigation what a person decided; ruling out ends in another proposal.
@@ -92,8 +115,126 @@ class Investigator:
             NotWaitingError: there is no investigation that waits under this thread.
             UnknownProposalError: the decision names a proposal that is not on the list.
         """
-        raise NotImplementedError
+        with self._alone(thread):
+            incident = self.record.incident(thread)
+            if incident is None or self.record.sealed(thread):
+                raise NotWaitingError(f"no investigation {thread!r} waits for an answer")
+            return self._advanced(thread, incident, decision)
 
     def forget(self, thread: str) -> None:
         """Drop the investigation and everything recorded under it."""
-        raise NotImplementedError
+        from bot.checkpoints import opened
+
+        with self._alone(thread), opened(self.record, thread) as run:
+            run.prune()
+            self.record.forget(thread)
+
+    def _alone(self, thread: str) -> AbstractContextManager[None]:
+        """Keep other processes away from the thread; a record in memory has none."""
+        return held(self.record.locks, thread) if isinstance(self.record, Store) else nullcontext()
+
+    def _advanced(self, thread: str, incident: Incident, decision: Decision | None) -> Outcome:
+        if (seal := self.record.sealed(thread)) is not None:
+            return self._outcome(thread, incident, _Standing.of_seal(seal))
+        from bot.checkpoints import opened
+
+        with opened(self.record, thread) as run:
+            state = run.state()
+            if decision is not None:
+                self._check(decision, run)
+            context = self._context(thread, incident, state["spent_seconds"] if state else 0.0)
+            run.advance(decision or (None if state else beginning(incident)), context)
+            seal = self.record.sealed(thread)
+            if seal is None:
+                return self._outcome(thread, incident, _Standing.of_state(run.state() or beginning(incident)))
+            run.prune()
+        return self._outcome(thread, incident, _Standing.of_seal(seal))
+
+    def _check(self, decision: Decision, run: Run) -> None:
+        """Refuse a decision before the machine sees it: what it was given once cannot be taken back."""
+        state = run.state()
+        if state is None or not run.waits():
+            raise NotWaitingError(f"{run.thread!r} does not wait for an answer: let it investigate first")
+        label(decision, state["weighing"], self.record.get_weighing(run.thread, state["weighing"]))
+
+    def _context(self, thread: str, incident: Incident, spent_before: float) -> Context:
+        return Context(
+            thread=thread,
+            incident_at=incident.at,
+            sources=self.sources,
+            record=self.record,
+            weigh=self.weigh,
+            options=self.options,
+            listen=_one_at_a_time(self.listen),
+            clock=self.clock,
+            now=self.now,
+            sleep=self.sleep,
+            started=self.clock(),
+            spent_before=spent_before,
+        )
+
+    def _outcome(self, thread: str, incident: Incident, standing: _Standing) -> Outcome:
+        asked = self.record.asked(thread)
+        return Outcome(
+            thread=thread,
+            incident=incident,
+            status=standing.status,
+            weighing=self.record.get_weighing(thread, standing.weighing),
+            coverage=coverage(asked, standing.not_asked, standing.partial),
+            gaps=tuple(each for each in asked if isinstance(each.answer, Unavailable)),
+            queries=len(asked),
+            elapsed_s=standing.spent_seconds,
+            partial=standing.partial,
+            ruled_out=standing.ruled_out,
+            confirmation=standing.label,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What an outcome says that is neither the incident's nor the record's."""
+
+    status: Literal["awaiting_confirmation", "closed"]
+    weighing: str
+    not_asked: tuple[str, ...]
+    partial: str
+    spent_seconds: float
+    ruled_out: tuple[str, ...]
+    label: Label | None
+
+    @classmethod
+    def of_state(cls, state: State) -> _Standing:
+        """An investigation that waits for a person."""
+        return cls(
+            status="awaiting_confirmation",
+            weighing=state["weighing"],
+            not_asked=tuple(state["not_asked"]),
+            partial=state["partial"],
+            spent_seconds=state["spent_seconds"],
+            ruled_out=tuple(state["ruled_out"]),
+            label=None,
+        )
+
+    @classmethod
+    def of_seal(cls, seal: Seal) -> _Standing:
+        """An investigation that is closed."""
+        return cls(
+            status="closed",
+            weighing=seal.weighing,
+            not_asked=seal.not_asked,
+            partial=seal.partial,
+            spent_seconds=seal.spent_seconds,
+            ruled_out=seal.ruled_out,
+            label=seal.label if seal.label and seal.label.decision != "skip" else None,
+        )
+
+
+def _one_at_a_time(listen: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """The listener, called by one thread at a time."""
+    lock = threading.Lock()
+
+    def listen_alone(progress: Progress) -> None:
+        with lock:
+            listen(progress)
+
+    return listen_alone

@@ -1,0 +1,36 @@
+"""One process at a time works on an investigation: a lock that the kernel releases when its holder dies.
+
+LangGraph does not prevent two processes from advancing one thread; both would run the next node.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bot.errors import BusyError
+from connectors.contract import digest
+
+
+@contextmanager
+def held(directory: Path, thread: str) -> Iterator[None]:
+    """Hold the thread's lock; its file names the holder for those who are refused.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / f"{digest(thread.encode())[:16]}.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            pid = file.read(20).strip() or "unknown"
+            raise BusyError(f"another process (pid {pid}) is working on this investigation") from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

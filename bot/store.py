@@ -1,0 +1,269 @@
+"""The durable record: one SQLite file that needs no server, and holds the machine's checkpoints beside it.
+
+Answers are kept as bytes with their hash; bytes that no longer match it are no answer any more.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from bot.errors import BadInputError
+from connectors import codec
+from connectors.contract import Question, Reading, Unavailable, digest
+from graph.decisions import Label
+from graph.errors import NotRecordedError
+from graph.model import Weighing
+from graph.planning import question_id, question_of
+from graph.record import Answered, Asked, Seal, weighing_bytes, weighing_id, weighing_of
+from playbooks.model import Incident
+
+VERSION = 1
+"""The schema's version, kept in the file's header."""
+
+WAIT_SECONDS = 10.0
+"""How long a write waits for another connection's."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS investigations (
+    thread TEXT PRIMARY KEY,
+    incident TEXT NOT NULL,
+    seal TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS answers (
+    thread TEXT NOT NULL REFERENCES investigations ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    question TEXT NOT NULL,
+    source TEXT NOT NULL,
+    reason TEXT,
+    retry INTEGER NOT NULL DEFAULT 0,
+    query TEXT NOT NULL DEFAULT '',
+    at TEXT,
+    notes TEXT NOT NULL DEFAULT '[]',
+    sha256 TEXT NOT NULL DEFAULT '',
+    answer BLOB,
+    PRIMARY KEY (thread, id)
+) STRICT;
+CREATE TABLE IF NOT EXISTS weighings (
+    thread TEXT NOT NULL REFERENCES investigations ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (thread, id)
+) STRICT;
+CREATE TABLE IF NOT EXISTS labels (
+    n INTEGER PRIMARY KEY,
+    thread TEXT NOT NULL REFERENCES investigations ON DELETE CASCADE,
+    body TEXT NOT NULL,
+    UNIQUE (thread, body)
+) STRICT;
+"""
+
+_ANSWER = "SELECT id, question, reason, retry, query, at, notes, sha256 FROM answers"
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that several threads may use in turn, patient with other processes.
+
+    After a power cut it may lack the last commits, never be broken; a killed process loses nothing.
+    """
+    connection = sqlite3.connect(path, timeout=WAIT_SECONDS, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    return connection
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """The store's file with its schema.
+
+    Raises:
+        BadInputError: the file cannot be used.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = connect(path)
+        connection.row_factory = sqlite3.Row
+        connection.isolation_level = None
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found == 0:
+            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+    except (sqlite3.Error, OSError) as error:
+        raise BadInputError(f"the store {path} cannot be used: {error}") from error
+    if found > VERSION:
+        connection.close()
+        raise BadInputError(
+            f"the store {path} was written by a newer version (schema {found}, here {VERSION})"
+        )
+    return connection
+
+
+def _row_of_reading(reading: Reading) -> dict[str, str | bytes]:
+    return {
+        "source": reading.source.value,
+        "query": reading.query,
+        "at": reading.at.isoformat(),
+        "notes": json.dumps(reading.notes),
+        "sha256": reading.sha256,
+        "answer": codec.encode(reading.answer),
+    }
+
+
+def _reading_of(question: Question, row: sqlite3.Row, stored: bytes) -> Answered:
+    """The reading in a row; bytes that do not match their hash are no answer."""
+    try:
+        data = codec.unpack(stored)
+    except codec.UndecodableAnswerError:
+        data = b""
+    if digest(data) != row["sha256"]:
+        return Unavailable(question.source, "the stored answer no longer matches its hash")
+    return Reading(
+        source=question.source,
+        question=question,
+        query=row["query"],
+        at=datetime.fromisoformat(row["at"]),
+        answer=codec.from_canonical(data),
+        sha256=row["sha256"],
+        notes=tuple(json.loads(row["notes"])),
+    )
+
+
+class Store:
+    """A record in a SQLite file. Several processes may use it; `bot.locks` keeps them off one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._loaded: dict[tuple[str, str], Reading] = {}
+        self._connection = _opened(path)
+
+    @property
+    def locks(self) -> Path:
+        """The directory of the locks, beside the file."""
+        return self.path.with_name(self.path.name + ".locks")
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    def open(self, thread: str, incident: Incident) -> Incident:
+        """Begin or continue an investigation."""
+        self._write(
+            "INSERT OR IGNORE INTO investigations (thread, incident) VALUES (?, ?)",
+            (thread, incident.model_dump_json()),
+        )
+        return self.incident(thread) or incident
+
+    def incident(self, thread: str) -> Incident | None:
+        """The incident that is investigated under the thread."""
+        rows = self._read("SELECT incident FROM investigations WHERE thread = ?", thread)
+        return Incident.model_validate_json(rows[0]["incident"]) if rows else None
+
+    def put_answer(self, thread: str, question: Question, answer: Answered) -> str:
+        """Keep an answer; the first one stands."""
+        name = question_id(question)
+        if isinstance(answer, Reading):
+            values = _row_of_reading(answer)
+            self._loaded.setdefault((thread, name), answer)
+        else:
+            values = {"source": answer.source.value, "reason": answer.reason, "retry": int(answer.retry)}
+        row = {"thread": thread, "id": name, "question": question.key(), **values}
+        marks = ", ".join("?" * len(row))
+        statement = f"INSERT OR IGNORE INTO answers ({', '.join(row)}) VALUES ({marks})"  # noqa: S608  own column names
+        self._write(statement, tuple(row.values()))
+        return name
+
+    def answer(self, thread: str, question: Question) -> Answered | None:
+        """The answer the question had before."""
+        rows = self._read(f"{_ANSWER} WHERE thread = ? AND id = ?", thread, question_id(question))
+        return self._answered(thread, rows[0]).answer if rows else None
+
+    def get_readings(self, thread: str, ids: Iterable[str]) -> tuple[Answered, ...]:
+        """The answers of these ids."""
+        rows = {row["id"]: row for row in self._read(f"{_ANSWER} WHERE thread = ?", thread)}
+        names = list(ids)
+        if missing := [name for name in names if name not in rows]:
+            raise NotRecordedError(f"the record does not hold {missing[0]!r}")
+        return tuple(self._answered(thread, rows[name]).answer for name in names)
+
+    def asked(self, thread: str) -> tuple[Asked, ...]:
+        """Everything asked, by id."""
+        rows = self._read(f"{_ANSWER} WHERE thread = ? ORDER BY id", thread)
+        return tuple(self._answered(thread, row) for row in rows)
+
+    def put_weighing(self, thread: str, weighing: Weighing) -> str:
+        """Keep a weighing."""
+        data = weighing_bytes(weighing)
+        name = weighing_id(data)
+        self._write("INSERT OR IGNORE INTO weighings VALUES (?, ?, ?)", (thread, name, data))
+        return name
+
+    def get_weighing(self, thread: str, weighing: str) -> Weighing:
+        """A weighing by its id."""
+        rows = self._read("SELECT body FROM weighings WHERE thread = ? AND id = ?", thread, weighing)
+        if not rows or weighing_id(rows[0]["body"]) != weighing:
+            raise NotRecordedError(f"the record does not hold {weighing!r}, or not as it was written")
+        return weighing_of(rows[0]["body"])
+
+    def put_label(self, thread: str, label: Label) -> None:
+        """Keep what a person said, once."""
+        self._write(
+            "INSERT OR IGNORE INTO labels (thread, body) VALUES (?, ?)", (thread, label.model_dump_json())
+        )
+
+    def labels(self, thread: str) -> tuple[Label, ...]:
+        """What people said."""
+        rows = self._read("SELECT body FROM labels WHERE thread = ? ORDER BY n", thread)
+        return tuple(Label.model_validate_json(row["body"]) for row in rows)
+
+    def seal(self, thread: str, seal: Seal) -> Seal:
+        """Close the investigation, once."""
+        self._write(
+            "UPDATE investigations SET seal = ? WHERE thread = ? AND seal IS NULL",
+            (seal.model_dump_json(), thread),
+        )
+        sealed = self.sealed(thread)
+        if sealed is None:
+            raise NotRecordedError(f"the record does not hold {thread!r}")
+        return sealed
+
+    def sealed(self, thread: str) -> Seal | None:
+        """The seal, once closed."""
+        rows = self._read("SELECT seal FROM investigations WHERE thread = ?", thread)
+        return Seal.model_validate_json(rows[0]["seal"]) if rows and rows[0]["seal"] else None
+
+    def forget(self, thread: str) -> None:
+        """Drop the thread."""
+        self._write("DELETE FROM investigations WHERE thread = ?", (thread,))
+        self._loaded = {key: reading for key, reading in self._loaded.items() if key[0] != thread}
+
+    def _read(self, statement: str, *values: str) -> list[sqlite3.Row]:
+        with self._lock:
+            return self._connection.execute(statement, values).fetchall()
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        with self._lock:
+            self._connection.execute(statement, values)
+
+    def _answered(self, thread: str, row: sqlite3.Row) -> Asked:
+        """A stored answer; what was read once is not decoded again."""
+        question = question_of(row["question"])
+        if row["reason"] is not None:
+            return Asked(question, Unavailable(question.source, row["reason"], bool(row["retry"])))
+        answer: Answered | None = self._loaded.get((thread, row["id"]))
+        if answer is None:
+            stored = self._read("SELECT answer FROM answers WHERE thread = ? AND id = ?", thread, row["id"])
+            answer = _reading_of(question, row, stored[0]["answer"])
+        if isinstance(answer, Reading):
+            self._loaded[thread, row["id"]] = answer
+        return Asked(question, answer)
