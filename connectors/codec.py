@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _MAGIC = b"firstcause/1\n"
+_MOST_BYTES = 2**31
 _LENGTHS = struct.Struct("<QQ")
 Array = npt.NDArray[Any]
 
@@ -75,7 +76,7 @@ def unpack(data: bytes) -> bytes:
     try:
         size, packed = _LENGTHS.unpack_from(data, len(_MAGIC))
         body = data[len(_MAGIC) + _LENGTHS.size :]
-        if not data.startswith(_MAGIC) or len(body) != packed:
+        if not data.startswith(_MAGIC) or len(body) != packed or size > _MOST_BYTES:
             raise UndecodableAnswerError("these bytes are not a stored answer, or not all of it")
         return bytes(pa.Codec("zstd").decompress(body, decompressed_size=size, asbytes=True))
     except (struct.error, OSError, pa.ArrowException) as error:
@@ -90,7 +91,7 @@ def from_canonical(data: bytes) -> Answer:
         header = json.loads(data[start : start + head])
         arrays = _arrays(header["arrays"], memoryview(data)[start + head :])
         answer: Answer = _REBUILD[header["type"]](header["fields"], arrays)
-    except (KeyError, TypeError, ValueError, struct.error) as error:
+    except (LookupError, TypeError, ValueError, RecursionError, struct.error) as error:
         raise UndecodableAnswerError("these bytes are no canonical answer") from error
     return answer
 

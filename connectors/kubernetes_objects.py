@@ -44,7 +44,8 @@ def read_cluster(
     items: Iterable[Object], now: datetime, service_of: ServiceOf = no_catalogue
 ) -> ClusterState:
     """The cluster as far as it was known by now."""
-    view = _View(list(items), now, service_of)
+    listed = list(items)
+    view = _View(listed, {_identity(item): item for item in listed}, now, service_of)
     return ClusterState(
         pods=tuple(sorted((view.pod(o) for o in view.of("Pod")), key=lambda p: (p.namespace, p.name))),
         nodes=tuple(sorted((_node(o, now) for o in view.of("Node")), key=lambda n: n.name)),
@@ -69,6 +70,7 @@ class _View:
     """The objects, and who owns whom among them."""
 
     items: list[Object]
+    by_identity: Mapping[tuple[str, str, str], Object]
     now: datetime
     service_of: ServiceOf
 
@@ -133,11 +135,13 @@ class _View:
 
     def _find(self, reference: Object, namespace: str) -> Object:
         kind, name = _text(reference, "kind"), _text(reference, "name")
-        for item in self.items:
-            meta = _map(item, "metadata")
-            if item.get("kind") == kind and meta.get("name") == name and meta.get("namespace") == namespace:
-                return item
-        return {"kind": kind, "metadata": {"name": name, "namespace": namespace}}
+        found = self.by_identity.get((kind, namespace, name))
+        return found or {"kind": kind, "metadata": {"name": name, "namespace": namespace}}
+
+
+def _identity(item: Object) -> tuple[str, str, str]:
+    meta = _map(item, "metadata")
+    return (_text(item, "kind"), _text(meta, "namespace"), _text(meta, "name"))
 
 
 def _workload_name(child: Object, owners: list[Object]) -> str | None:
@@ -270,9 +274,9 @@ def _created(item: Object) -> datetime | None:
 def _time(value: object) -> datetime | None:
     try:
         at = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return at.astimezone(UTC) if at is not None and at.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
 
 
 def _later(at: datetime | None, now: datetime) -> bool:

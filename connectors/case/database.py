@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, TypeVar
 
-from pydantic import ValidationError
-
 from connectors import answers as a
 from connectors.case.directory import CaseDirectory
 from connectors.case.jsonl import Record, objects, optional, text, texts
-from connectors.case.reader import Found, missing, unasked, until
+from connectors.case.reader import Found, instant, missing, unasked, until
 from connectors.case.readings import NAME, Readings, Recording
 from connectors.contract import Frozen, Question, Source, Unavailable, Window
 from connectors.questions import (
@@ -29,6 +27,7 @@ from connectors.questions import (
 
 Row = TypeVar("Row", bound=Frozen)
 _RENAMED = {a.Table: {"schema": "db_schema"}, a.Index: {"schema": "db_schema", "bytes": "size_bytes"}}
+_MOMENTS = frozenset({"last_analyze", "last_autovacuum"})
 _DEEPEST = 100
 
 
@@ -37,7 +36,7 @@ class _Kind:
     """How a question's recordings are named, and how an answer is made of them."""
 
     name: str
-    make: Callable[[Question, list[Recording]], a.Answer]
+    make: Callable[[Question, list[Recording], _Rows], a.Answer]
 
 
 class DatabaseReader:
@@ -74,10 +73,11 @@ class DatabaseReader:
         recordings = self._recordings(question, kind.name, window, now)
         if not recordings:
             return Unavailable(self.source, f"{NAME} holds no {kind.name} of database {question.database}")
-        answer = kind.make(question, recordings)
+        rows = _Rows()
+        answer = kind.make(question, recordings, rows)
         last = recordings[-1].at
         query = f"{NAME}: {kind.name} of {question.database}, {len(recordings)} recorded until {last:%FT%TZ}"
-        return Found(answer, query, last, self._readings.notes)
+        return Found(answer, query, last, self._readings.notes + rows.notes)
 
     def _recordings(
         self, question: DatabaseQuestion, name: str, window: Window | None, now: datetime
@@ -92,6 +92,7 @@ class DatabaseReader:
                 and params.get("database") in (None, question.database)
                 and (queryid is None or text(params, "queryid") == queryid)
                 and (window is None or recording.at >= window.start)
+                and isinstance(recording.answer, dict | list)
             )
 
         return self._readings.of(wanted, now if window is None else until(window, now))
@@ -104,47 +105,62 @@ class DatabaseReader:
         return Found(a.SourceFiles(files=(a.SourceFile(path=name, text=script),)), name)
 
 
-def _rows(kind: type[Row], answer: object) -> tuple[Row, ...]:
-    """The rows that make sense; what a row leaves out, or says null of, gets its default."""
-    return tuple(row for record in objects(answer) if (row := _row(kind, record)) is not None)
+class _Rows:
+    """Turns recorded rows into typed ones, and counts those that make no sense."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+
+    def of(self, kind: type[Row], recording: Recording) -> tuple[Row, ...]:
+        """The recording's rows."""
+        rows = (self.one(kind, record, recording.at) for record in objects(recording.answer))
+        return tuple(row for row in rows if row is not None)
+
+    def one(self, kind: type[Row], record: Record, at: datetime) -> Row | None:
+        """One row; what it leaves out, or says null of, gets its default."""
+        names = _RENAMED.get(kind, {})
+        given = {names.get(name, name): value for name, value in record.items() if value is not None}
+        fields = {name: value for name, value in given.items() if name in kind.model_fields}
+        if "queryid" in fields:
+            fields["queryid"] = str(fields["queryid"])
+        try:
+            for name in _MOMENTS & fields.keys():
+                fields[name] = min(instant(fields[name]), at)
+            return kind.model_validate(fields)
+        except ValueError:
+            self.dropped += 1
+            return None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many rows were dropped, if any."""
+        return (f"{NAME}: {self.dropped} rows cannot be read",) if self.dropped else ()
 
 
-def _row(kind: type[Row], record: Record) -> Row | None:
-    names = _RENAMED.get(kind, {})
-    given = {names.get(name, name): value for name, value in record.items() if value is not None}
-    fields = {name: value for name, value in given.items() if name in kind.model_fields}
-    if "queryid" in fields:
-        fields["queryid"] = str(fields["queryid"])
-    try:
-        return kind.model_validate(fields)
-    except ValidationError:
-        return None
-
-
-def _statements(_: Question, recordings: list[Recording]) -> a.StatementSnapshots:
-    snapshots = (a.StatementSnapshot(at=r.at, statements=_rows(a.Statement, r.answer)) for r in recordings)
+def _statements(_: Question, recordings: list[Recording], rows: _Rows) -> a.StatementSnapshots:
+    snapshots = (a.StatementSnapshot(at=r.at, statements=rows.of(a.Statement, r)) for r in recordings)
     return a.StatementSnapshots(snapshots=tuple(snapshots))
 
 
-def _tables(_: Question, recordings: list[Recording]) -> a.TableSnapshots:
-    snapshots = (a.TableSnapshot(at=r.at, tables=_rows(a.Table, r.answer)) for r in recordings)
+def _tables(_: Question, recordings: list[Recording], rows: _Rows) -> a.TableSnapshots:
+    snapshots = (a.TableSnapshot(at=r.at, tables=rows.of(a.Table, r)) for r in recordings)
     return a.TableSnapshots(snapshots=tuple(snapshots))
 
 
-def _indexes(_: Question, recordings: list[Recording]) -> a.Indexes:
-    return a.Indexes(indexes=_rows(a.Index, recordings[-1].answer))
+def _indexes(_: Question, recordings: list[Recording], rows: _Rows) -> a.Indexes:
+    return a.Indexes(indexes=rows.of(a.Index, recordings[-1]))
 
 
-def _activity(_: Question, recordings: list[Recording]) -> a.ActivitySnapshots:
-    snapshots = (a.ActivitySnapshot(at=r.at, groups=_rows(a.ActivityGroup, r.answer)) for r in recordings)
+def _activity(_: Question, recordings: list[Recording], rows: _Rows) -> a.ActivitySnapshots:
+    snapshots = (a.ActivitySnapshot(at=r.at, groups=rows.of(a.ActivityGroup, r)) for r in recordings)
     return a.ActivitySnapshots(snapshots=tuple(snapshots))
 
 
-def _locks(_: Question, recordings: list[Recording]) -> a.Locks:
-    return a.Locks(locks=_rows(a.Lock, recordings[-1].answer))
+def _locks(_: Question, recordings: list[Recording], rows: _Rows) -> a.Locks:
+    return a.Locks(locks=rows.of(a.Lock, recordings[-1]))
 
 
-def _plan(question: Question, recordings: list[Recording]) -> a.Plan:
+def _plan(question: Question, recordings: list[Recording], _rows: _Rows) -> a.Plan:
     last = recordings[-1]
     answer = last.answer if isinstance(last.answer, dict) else {"plan": last.answer}
     tree = next(iter(objects(answer.get("plan"))), {})
@@ -171,14 +187,16 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _gains(_: Question, recordings: list[Recording]) -> a.IndexGains:
+def _gains(_: Question, recordings: list[Recording], rows: _Rows) -> a.IndexGains:
     """Every index tried; tried again, the last trial counts."""
     found: dict[tuple[str, str], a.IndexGain] = {}
     for recording in recordings:
         params = recording.params
         about = {"queryid": text(params, "queryid"), "table": text(params, "table")}
         for trial in objects(recording.answer):
-            gain = _row(a.IndexGain, {**about, "columns": texts(params, "columns"), **trial})
+            gain = rows.one(
+                a.IndexGain, {**about, "columns": texts(params, "columns"), **trial}, recording.at
+            )
             if gain is not None:
                 found[gain.queryid, gain.definition] = gain
     return a.IndexGains(gains=tuple(found.values()))

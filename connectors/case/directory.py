@@ -22,7 +22,7 @@ ANSWERS = frozenset({"truth.yaml", "truth_extra.json"})
 PLAIN = frozenset({"case.yaml", "alert.json", "metrics.parquet", "kubernetes.json", "topology.csv"})
 LINES = frozenset({"traces.jsonl", "logs.jsonl", "changes.jsonl", "commits.jsonl", "readings.jsonl"})
 MOST_BYTES = 2**30
-_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
+_DAMAGE = (EOFError, zlib.error, OSError)
 
 
 class DamagedFileError(CaseError):
@@ -33,7 +33,7 @@ class CaseDirectory:
     """A case's files by the names of CASE.md. Every name is checked again at every opening."""
 
     def __init__(self, path: Path) -> None:
-        if not path.exists():
+        if not _exists(path):
             raise CaseError(f"{path}: no such directory")
         if not path.is_dir():
             raise CaseError(f"{path}: not a directory; a case is a directory with a case.yaml")
@@ -44,23 +44,21 @@ class CaseDirectory:
                 self._checked(name)
 
     def _refuse_without_manifest(self, shown: Path) -> None:
-        if (self.root / "case.yaml").is_file():
+        if self.find("case.yaml") is not None:
             return
-        if any((self.root / name).exists() for name in ANSWERS):
+        if any(_exists(self.root / name) for name in ANSWERS):
             raise CaseError(f"{shown}: no case.yaml; the directory holds only the answer, not a case")
         raise CaseError(f"{shown}: no case.yaml; a case is a directory with a case.yaml")
 
     def find(self, name: str) -> str | None:
         """The file's name as it lies there (`name` or, for lines, `name.gz`), or None."""
         candidates = (name, f"{name}.gz") if name in LINES else (name,)
-        return next((c for c in candidates if (self.root / c).is_file()), None)
+        return next((c for c in candidates if _is_file(self.root / c)), None)
 
     def read(self, name: str) -> bytes:
         """The file's content, unpacked."""
-        parts: list[bytes] = []
         with self._open(name) as file:
-            parts.append(self._bounded(file, name))
-        return b"".join(parts)
+            return _bounded(file, name)
 
     def lines(self, name: str) -> Iterator[bytes]:
         """The file's lines, one by one; a damaged end raises DamagedFileError after the last good line."""
@@ -73,7 +71,7 @@ class CaseDirectory:
                         raise DamagedFileError(f"{name}: holds more than {MOST_BYTES >> 20} MiB")
                     yield line
             except _DAMAGE as error:
-                raise DamagedFileError(f"{name}: cannot be unpacked to its end") from error
+                raise DamagedFileError(f"{name}: cannot be read to its end") from error
 
     def repository(self) -> list[str]:
         """The regular files under repository/, by their path in the case; links are not followed."""
@@ -101,16 +99,6 @@ class CaseDirectory:
             elif entry.is_file():
                 yield entry.relative_to(self.root).as_posix()
 
-    @staticmethod
-    def _bounded(file: BinaryIO, name: str) -> bytes:
-        try:
-            data = file.read(MOST_BYTES + 1)
-        except _DAMAGE as error:
-            raise DamagedFileError(f"{name}: cannot be unpacked to its end") from error
-        if len(data) > MOST_BYTES:
-            raise CaseError(f"{name}: holds more than {MOST_BYTES >> 20} MiB")
-        return data
-
     def _open(self, name: str) -> BinaryIO:
         path = self._checked(name)
         try:
@@ -124,7 +112,10 @@ class CaseDirectory:
         """The real path behind an allowed name, or ForbiddenFileError."""
         if not _allowed(name):
             raise ForbiddenFileError(f"{name}: not a file that an investigation may open")
-        real = (self.root / name).resolve()
+        try:
+            real = (self.root / name).resolve()
+        except (OSError, RuntimeError) as error:
+            raise ForbiddenFileError(f"{name}: leads nowhere") from error
         if not real.is_relative_to(self.root):
             raise ForbiddenFileError(f"{name}: leads outside of the case")
         inside = real.relative_to(self.root).as_posix()
@@ -133,6 +124,30 @@ class CaseDirectory:
         if any(_same_file(real, self.root / answer) for answer in ANSWERS):
             raise ForbiddenFileError(f"{name}: is the answer under another name")
         return real
+
+
+def _bounded(file: BinaryIO, name: str) -> bytes:
+    try:
+        data = file.read(MOST_BYTES + 1)
+    except _DAMAGE as error:
+        raise DamagedFileError(f"{name}: cannot be read to its end") from error
+    if len(data) > MOST_BYTES:
+        raise CaseError(f"{name}: holds more than {MOST_BYTES >> 20} MiB")
+    return data
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _allowed(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -13,6 +14,7 @@ from connectors.contract import Frozen, Instant, Window
 from connectors.errors import CaseError
 
 FORMAT = 1
+_SPACED_ZONE = re.compile(r"\s+(Z|[+-]\d)")  # as YAML 1.1 allows
 
 
 class ServiceEntry(Frozen):
@@ -115,14 +117,12 @@ def _time(value: object, field: str) -> datetime:
     if value is None:
         raise CaseError(f"case.yaml: {field} is missing")
     try:
-        at = datetime.fromisoformat(
-            "".join(str(value).rsplit(" ", 1)) if str(value).count(" ") > 1 else str(value)
-        )
-    except ValueError as error:
+        at = datetime.fromisoformat(_SPACED_ZONE.sub(r"\1", str(value)))
+        if at.tzinfo is None:
+            raise CaseError(f"case.yaml: {field} has no time zone: {value}")
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise CaseError(f"case.yaml: {field} is not a time in ISO 8601: {str(value)[:40]!r}") from error
-    if at.tzinfo is None:
-        raise CaseError(f"case.yaml: {field} has no time zone: {value}")
-    return at.astimezone(UTC)
 
 
 def _mapping(fields: Fields, name: str) -> Fields:

@@ -83,4 +83,7 @@ def instant(text: object) -> datetime:
     if not isinstance(text, str):
         raise ValueError("a time must be a text in ISO 8601")
     at = datetime.fromisoformat(text)
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("a time beyond the calendar") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -22,12 +23,13 @@ from connectors.case.topology import TopologyReader
 from connectors.case.traces import TracesReader
 from connectors.codec import sha256
 from connectors.contract import Question, Reading, Source, Unavailable
+from connectors.errors import CaseError
 
 _ABOUT = {
-    Source.METRICS: ("metric", "sample", "series", "baseline", "rows"),
-    Source.TRACES: ("trace", "span"),
-    Source.LOGS: ("log", "bod"),
-    Source.TOPOLOGY: ("topology",),
+    Source.METRICS: re.compile(r"\b(metrics?|samples?|series|baseline|rows)\b", re.IGNORECASE),
+    Source.TRACES: re.compile(r"\b(traces?|spans?)\b", re.IGNORECASE),
+    Source.LOGS: re.compile(r"\blogs?\b", re.IGNORECASE),
+    Source.TOPOLOGY: re.compile(r"\btopology\b", re.IGNORECASE),
 }
 
 
@@ -51,7 +53,10 @@ class CaseSources:
         reader = self._route.get(type(question))
         if reader is None:
             return unasked(question.source, question)
-        found = reader.answer(question, now)
+        try:
+            found = reader.answer(question, now)
+        except CaseError as error:
+            return Unavailable(question.source, str(error))
         if isinstance(found, Unavailable):
             return found
         refuse_later(found.answer, now)
@@ -81,8 +86,7 @@ class CaseSources:
 
 def _speaks_of(note: str, source: Source) -> bool:
     """Whether a note concerns the source: it names it, or names none."""
-    lowered = note.lower()
-    named = {kind for kind, words in _ABOUT.items() if any(word in lowered for word in words)}
+    named = {kind for kind, words in _ABOUT.items() if words.search(note)}
     return source in named or not named
 
 

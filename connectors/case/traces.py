@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar
 
@@ -83,6 +83,8 @@ class TracesReader:
         numbers: dict[str, int] = {}
         trace_of = [numbers.setdefault(trace, len(numbers)) for trace in spans.trace]
         firsts = np.unique(np.array(trace_of, dtype=np.int64), return_index=True)[1]
+        for column in (spans.parent, spans.kind, spans.start, spans.end, spans.status, spans.weight):
+            column.setflags(write=False)
         notes = (*lines.trouble(), *_trouble(collector, lines.name))
         return _Loaded(spans, np.array(trace_of, dtype=np.int64), spans.start[firsts], notes)
 
@@ -117,8 +119,9 @@ def _rows(loaded: _Loaded, traces: Ints, now: datetime) -> SpanSet:
     """The spans of these traces that had ended by now, parents renumbered."""
     spans = loaded.spans
     keep = np.isin(loaded.trace_of, traces) & (spans.end <= now.timestamp())
+    intervals = _until(spans.intervals, now.timestamp())
     if keep.all():
-        return spans
+        return replace(spans, intervals=intervals)
     rows = np.flatnonzero(keep)
     place = np.full(len(spans.span) + 1, -1, dtype=np.int64)  # the last one answers for "no parent"
     place[rows] = np.arange(len(rows))
@@ -136,7 +139,7 @@ def _rows(loaded: _Loaded, traces: Ints, now: datetime) -> SpanSet:
         weight=spans.weight[rows],
         attributes=tuple(spans.attributes[i] for i in rows),
         events=tuple(spans.events[i] for i in rows),
-        intervals=_until(spans.intervals, now.timestamp()),
+        intervals=intervals,
     )
 
 
