@@ -1,0 +1,153 @@
+"""The shop's Git repository: a history of real commits, and a checked-out tree per deployed commit.
+
+The tree under tests/lab/sources is the state before any scenario; scenarios commit edits on top. Must not deploy.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests.lab.programs import require
+from tests.lab.telemetry import iso
+
+SOURCE = Path(__file__).parent / "sources"
+AUTHOR = "shop-bot <bot@shop.example>"
+LARGEST_DIFF = 60_000
+
+# How the shop came to be: message, days before the lab's start, path prefixes that arrive with it.
+HISTORY: tuple[tuple[str, float, tuple[str, ...]], ...] = (
+    (
+        "catalogue: products by category and by number",
+        61,
+        ("README", "services/catalogue", "migrations/0001"),
+    ),
+    ("cart: keep what a customer means to buy", 54, ("services/cart", "migrations/0003")),
+    ("checkout: place orders", 47, ("services/checkout", "migrations/0002")),
+    ("payments: charge through the provider", 40, ("services/payments", "migrations/0004")),
+    ("gateway: one public API for the shop", 38, ("services/gateway",)),
+    ("checkout: send receipts to the order's own address", 19, ("migrations/0005",)),
+    ("fulfilment: index the open orders", 12, ("migrations/0006",)),
+    ("deploy: manifests for all services", 9, ("deploy",)),
+)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One replacement in one file; `old` empty means a new file."""
+
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit as a case lists it."""
+
+    sha: str
+    at: str
+    author: str
+    message: str
+    files: list[str]
+    diff: str | None
+
+
+class EditError(Exception):
+    """The text to be replaced is not in the file: the scenario and the shop's sources have drifted apart."""
+
+
+class Repository:
+    """A repository in a directory of its own."""
+
+    def __init__(self, root: Path, trees: Path) -> None:
+        self.root = root
+        self._trees = trees
+        root.mkdir(parents=True)
+        trees.mkdir(parents=True)
+        self._git("init", "--quiet", "--initial-branch=main")
+
+    def _git(self, *arguments: str, at: datetime | None = None) -> str:
+        name, _, address = AUTHOR.rstrip(">").partition(" <")
+        when = iso(at or datetime.now(UTC))
+        # The caller's own Git settings (signing, hooks, templates) have no business in the shop's history.
+        env = {
+            "PATH": os.environ["PATH"],
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_AUTHOR_NAME": name,
+            "GIT_AUTHOR_EMAIL": address,
+            "GIT_COMMITTER_NAME": name,
+            "GIT_COMMITTER_EMAIL": address,
+            "GIT_AUTHOR_DATE": when,
+            "GIT_COMMITTER_DATE": when,
+        }
+        done = subprocess.run(
+            [require("git"), "-C", str(self.root), *arguments],
+            env=env,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
+
+    def build_history(self, manifests: dict[str, str], now: datetime) -> str:
+        """Commit the shop's past; gives the commit everything is first deployed from."""
+        for message, days, prefixes in HISTORY:
+            for path in sorted(SOURCE.rglob("*")):
+                name = path.relative_to(SOURCE).as_posix()
+                if path.is_file() and "__pycache__" not in name and name.startswith(prefixes):
+                    self._write(name, path.read_text())
+            if "deploy" in prefixes:
+                for name, text in manifests.items():
+                    self._write(f"deploy/{name}.yaml", text)
+            self._commit(message, now - timedelta(days=days))
+        return self.head()
+
+    def _write(self, name: str, text: str) -> None:
+        target = self.root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text.replace("tests.lab.kit", "shopkit"))
+
+    def _commit(self, message: str, at: datetime) -> str:
+        self._git("add", "--all", at=at)
+        self._git("commit", "--quiet", "-m", message, at=at)
+        return self.head()
+
+    def head(self) -> str:
+        return self._git("rev-parse", "HEAD").strip()
+
+    def commit(self, message: str, edits: list[Edit]) -> str:
+        for edit in edits:
+            path = self.root / edit.path
+            text = path.read_text() if edit.old else ""
+            if edit.old not in text:
+                raise EditError(f"{edit.path} does not contain: {edit.old!r}")
+            self._write(edit.path, text.replace(edit.old, edit.new, 1) if edit.old else edit.new)
+        return self._commit(message, datetime.now(UTC))
+
+    def tree(self, sha: str) -> Path:
+        """The checked-out tree of a commit."""
+        path = self._trees / sha[:12]
+        if not path.exists():
+            self._git("worktree", "add", "--quiet", "--detach", str(path), sha)
+        return path
+
+    def commits(self) -> list[Commit]:
+        """Oldest first."""
+        return [self._describe(sha) for sha in self._git("rev-list", "--reverse", "HEAD").split()]
+
+    def _describe(self, sha: str) -> Commit:
+        when, message = self._git("show", "--no-patch", "--format=%cI%n%B", sha).split("\n", 1)
+        files = self._git("show", "--format=", "--name-only", sha).split()
+        diff = self._git("show", "--format=", "--no-color", sha)
+        at = iso(datetime.fromisoformat(when))
+        return Commit(sha, at, AUTHOR, message.strip(), files, diff if len(diff) < LARGEST_DIFF else None)
+
+    def export(self, target: Path) -> None:
+        """Copy the working tree of the newest commit, without Git's own files."""
+        shutil.copytree(self.root, target, ignore=shutil.ignore_patterns(".git", "__pycache__"))
