@@ -1,0 +1,157 @@
+"""The symptom: which series show what the alert complains of, since when, and which samples are the incident.
+
+Pure. Says "not visible" rather than guessing: then the last minutes before now are the incident window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from connectors.answers import Floats, SeriesSet
+from playbooks.model import Incident, Symptom
+from playbooks.semantics import Meaning, Scope, Signal, meaning, words
+from playbooks.shifts import Template, spread, uniform
+
+DEFAULT_SECONDS = 300.0
+"""Where the symptom is not visible: alerts usually fire within five minutes of the onset."""
+_VISIBLE = 3.0
+# A run that ended this long before the alert fired is an earlier disturbance, not this symptom.
+_EARLIER_SECONDS = 60.0
+_LONGEST_SHARE = 0.4
+
+_SIGNALS: dict[Symptom, tuple[Signal, ...]] = {
+    Symptom.LATENCY: (Signal.LATENCY,),
+    Symptom.ERRORS: (Signal.ERRORS, Signal.SUCCESS),
+    Symptom.TRAFFIC: (Signal.TRAFFIC,),
+    Symptom.SATURATION: (
+        Signal.CPU,
+        Signal.THROTTLING,
+        Signal.MEMORY,
+        Signal.DISK,
+        Signal.POOL,
+        Signal.QUEUE,
+        Signal.RESTARTS,
+    ),
+    Symptom.UNKNOWN: (Signal.LATENCY, Signal.ERRORS, Signal.SUCCESS),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SymptomView:
+    """What the alerted service's own series show.
+
+    `rows`: indices of its series. `excess`: (t,) how far beyond usual, in robust deviations, 0 within
+    the usual range. `visible`: whether it shows at all. `onset`, `onset_low`, `onset_high`: seconds since the
+    epoch, None where not visible. `ended`: since when it is back in its usual range, None while it goes on.
+    `template`: which samples are the incident.
+    """
+
+    rows: tuple[int, ...]
+    excess: Floats
+    visible: bool
+    onset: float | None
+    onset_low: float | None
+    onset_high: float | None
+    ended: float | None
+    template: Template
+
+
+def _named(incident: Incident, series: SeriesSet, rows: list[int]) -> list[int]:
+    """Of the candidates, those whose metric the alert names; all when it names none of them."""
+    if not incident.metric:
+        return rows
+    exact = [row for row in rows if series.keys[row].metric == incident.metric]
+    if exact:
+        return exact
+    wanted = set(words(incident.metric))
+    close = [row for row in rows if wanted and wanted <= set(words(series.keys[row].metric))]
+    return close or rows
+
+
+def symptom_rows(incident: Incident, series: SeriesSet) -> tuple[int, ...]:
+    """The series that show the symptom: the alerted service's own, of the alert's kind of signal."""
+    if incident.metric:
+        exact = [
+            row
+            for row, key in enumerate(series.keys)
+            if key.metric == incident.metric and meaning(key).service in {incident.service, None}
+        ]
+        if exact:
+            return tuple(exact)
+    kinds = _SIGNALS[incident.symptom]
+    own: list[tuple[int, Meaning]] = [
+        (row, said)
+        for row, key in enumerate(series.keys)
+        if (said := meaning(key)).service == incident.service and said.signal in kinds
+    ]
+    served = [row for row, said in own if said.scope is Scope.SERVICE and not said.counter]
+    rows = served or [row for row, said in own if said.scope in {Scope.EDGE, Scope.CLIENT}]
+    return tuple(_named(incident, series, rows))
+
+
+def _excess(series: SeriesSet, rows: tuple[int, ...], history: int) -> Floats:
+    """Mean over the symptom's series of how far each sample lies on the bad side, in robust deviations."""
+    if not rows or history < 3:
+        return np.zeros(len(series.times))
+    values = series.values[list(rows)]
+    centre, scale = spread(values[:, :history])
+    scale = np.where(scale > 0, scale, 1e-9)
+    sign = np.array([_bad_side(series, row) for row in rows], dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        far = sign[:, None] * (values - centre[:, None]) / scale[:, None]
+    far = np.where(np.isfinite(far), np.clip(far, 0.0, 20.0), 0.0)
+    top = np.sort(far, axis=0)[-3:]
+    return np.asarray(top.mean(axis=0))
+
+
+def _bad_side(series: SeriesSet, row: int) -> int:
+    return meaning(series.keys[row]).bad or 1
+
+
+def _run(excess: Floats, longest: int) -> tuple[int, int] | None:
+    """First and last index of the newest run of visible excess; gaps of two samples do not end a run."""
+    high = np.flatnonzero(excess[-longest:] >= _VISIBLE) + len(excess) - longest
+    if not len(high):
+        return None
+    first = int(high[-1])
+    for index in high[::-1]:
+        if first - int(index) > 3:
+            break
+        first = int(index)
+    return first, int(high[-1])
+
+
+def _template(excess: Floats, first: int, samples: int) -> Template:
+    start = min(first, samples - 3)
+    weights = np.clip(excess[start:] - 1.0, 0.0, 10.0)
+    total = float(weights.sum())
+    if total <= 0:
+        return uniform(samples, samples - start)
+    return Template(weights / total, start)
+
+
+def view(incident: Incident, series: SeriesSet) -> SymptomView:
+    """Look at the alerted service's own series.
+
+    The history that says what is usual is everything but the last 40 % of samples, at most an hour.
+    """
+    times = series.times
+    samples = len(times)
+    step = float(np.median(np.diff(times))) if samples > 1 else 60.0
+    longest = max(min(int(_LONGEST_SHARE * samples), int(3600 / step) if step <= 300 else 24), 3)
+    rows = symptom_rows(incident, series)
+    excess = _excess(series, rows, max(samples - longest, 0))
+    found = _run(excess, min(longest, samples)) if samples >= 6 else None
+    fired = (incident.started_at or incident.at).timestamp()
+    if found is None or times[found[1]] < fired - 2 * step - _EARLIER_SECONDS:
+        length = int(np.clip(round(DEFAULT_SECONDS / step), 3, max(samples // 3, 3)))
+        return SymptomView(
+            rows, excess, False, None, None, None, None, uniform(samples, min(length, max(samples - 1, 1)))
+        )
+    first, last = found
+    ended = float(times[last + 1]) if samples - 1 - last >= 3 else None
+    onset = float(times[first])
+    low = float(times[max(first - 2, 0)])
+    return SymptomView(rows, excess, True, onset, low, onset + step, ended, _template(excess, first, samples))
