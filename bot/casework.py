@@ -1,0 +1,92 @@
+"""Composes the investigation of a recorded case: its sources, its incident, its record, its name.
+
+The name (thread) holds what the case's files look like and this program's version, so that the same
+command takes up what was left unfinished, and never shows an old answer for a changed case.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import bot
+from bot import incidents
+from bot.errors import BadInputError
+from bot.investigation import Decision, Investigator, Options, Outcome, Progress
+from bot.store import Store
+from connectors.case import CaseSources, open_case
+from connectors.errors import ConnectorError
+from graph.record import MemoryRecord, Record
+from playbooks.model import Incident
+
+_HIDDEN = frozenset({"truth.yaml", "truth_extra.json"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the record is kept; `chosen` when the user named the file."""
+
+    path: Path
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Casework:
+    """One case, ready to be investigated."""
+
+    incident: Incident
+    sources: CaseSources
+    record: Record
+    thread: str
+
+    def investigate(self, options: Options, listen: Callable[[Progress], None]) -> Outcome:
+        """Investigate, or go on where an earlier process stopped; what is closed is investigated anew."""
+        worker = self._worker(options, listen)
+        if self.record.sealed(self.thread) is not None:
+            worker.forget(self.thread)
+        return worker.investigate(self.incident, self.thread)
+
+    def answer(self, decision: Decision, options: Options, listen: Callable[[Progress], None]) -> Outcome:
+        """Tell the waiting investigation what a person decided."""
+        return self._worker(options, listen).answer(self.thread, decision)
+
+    def _worker(self, options: Options, listen: Callable[[Progress], None]) -> Investigator:
+        return Investigator(sources=self.sources, record=self.record, options=options, listen=listen)
+
+
+def opened(case: Path, place: Place, warn: Callable[[str], None]) -> Casework:
+    """Open a case and the record its investigation goes into.
+
+    Raises:
+        BadInputError: the case cannot be read, or the store the user chose cannot be written.
+    """
+    try:
+        sources = open_case(case)
+    except ConnectorError as error:
+        raise BadInputError(str(error)) from error
+    incident = incidents.of_case(sources.manifest, sources.alert_bytes)
+    thread = f"{incident.id}@{_fingerprint(case)}"
+    return Casework(incident, sources, _record(place, warn), thread)
+
+
+def _record(place: Place, warn: Callable[[str], None]) -> Record:
+    try:
+        return Store(place.path)
+    except BadInputError as error:
+        if place.chosen:
+            raise
+        warn(f"nothing is kept of this run: {error}")
+        return MemoryRecord()
+
+
+def _fingerprint(case: Path) -> str:
+    """A short hash of the program's version, the case's place, and its files' names, sizes and times."""
+    root = case.resolve()
+    parts = [bot.__version__, str(root)]
+    for path in sorted(root.rglob("*")):
+        if path.name not in _HIDDEN and path.is_file():
+            stat = path.stat()
+            parts.append(f"{path.relative_to(root)}:{stat.st_size}:{stat.st_mtime_ns}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -1,0 +1,181 @@
+"""Pictures as Vega-Lite specifications, and those as SVG. One specification serves the report and chats.
+
+Rendering happens in this process, offline: nothing is fetched, nothing leaves.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from bot.safetext import one_line
+from graph.model import Mark, Picture
+
+Spec = dict[str, object]
+
+INK: Final = "#101418"
+QUIET: Final = "#6b7480"
+GRID: Final = "#e3e6ea"
+LINE: Final = "#2463b4"
+MARK: Final = "#b4441f"
+_FONT: Final = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
+MOST_MARKS: Final = 9
+_DAY: Final = 36 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The plot's area in pixels."""
+
+    width: int
+    height: int
+
+
+WIDE: Final = Size(width=620, height=170)
+NARROW: Final = Size(width=270, height=150)
+
+
+def spec(picture: Picture, size: Size = WIDE) -> Spec:
+    """The Vega-Lite specification of one picture: line, usual value, and numbered marks."""
+    layers: list[Spec] = [_line(picture)]
+    if picture.baseline is not None:
+        layers.append(_baseline(picture.baseline))
+    if picture.marks:
+        layers += _marks(picture)
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "width": size.width,
+        "height": size.height,
+        "background": "transparent",
+        "padding": 4,
+        "layer": layers,
+        "config": _config(),
+    }
+
+
+def svg(specification: Spec) -> str:
+    """Render a specification to SVG."""
+    import vl_convert
+
+    return str(vl_convert.vegalite_to_svg(specification, allowed_base_urls=[]))
+
+
+def inline_svg(picture: Picture, size: Size, identity: str) -> str:
+    """SVG to stand inside a page: named and described for those who cannot see it, scaled by the page."""
+    from markupsafe import escape
+
+    drawn = svg(spec(picture, size))
+    opening = re.search(r"<svg\b[^>]*>", drawn)
+    viewbox = re.search(r'viewBox="[-\d. ]+"', drawn)
+    if opening is None or viewbox is None:
+        raise ValueError("the renderer gave no SVG")
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {viewbox[0]} role="img" '
+        f'aria-labelledby="{identity}-title {identity}-desc">'
+        f'<title id="{identity}-title">{escape(one_line(picture.title))}</title>'
+        f'<desc id="{identity}-desc">{escape(describe(picture))}</desc>'
+    )
+    return head + re.sub(r' (?:aria-[a-z]+|role|style)="[^"]*"', "", drawn[opening.end() :])
+
+
+def describe(picture: Picture) -> str:
+    """What the picture shows, in a sentence."""
+    known = [value for value in picture.values if value is not None]
+    if not known:
+        return "No samples."
+    unit = f" {one_line(picture.unit)}" if picture.unit else ""
+    usual = "" if picture.baseline is None else f" Usual: {number(picture.baseline)}{unit}."
+    return f"From {number(min(known))} to {number(max(known))}{unit}, last {number(known[-1])}{unit}.{usual}"
+
+
+def numbered_marks(picture: Picture) -> list[str]:
+    """The legend of the marks, in the order of their numbers."""
+    spans_days = bool(picture.times) and picture.times[-1] - picture.times[0] > _DAY
+    form = "%Y-%m-%d %H:%M:%S" if spans_days else "%H:%M:%S"
+    return [f"{_clock(mark.at):{form}} {one_line(mark.label, 120)}" for mark in _shown(picture)]
+
+
+def number(value: float) -> str:
+    """A value with as many digits as people read."""
+    if value != 0 and (abs(value) < 0.001 or abs(value) >= 1e7):
+        return f"{value:.2e}"
+    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 4
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _shown(picture: Picture) -> list[Mark]:
+    return sorted(picture.marks, key=lambda mark: mark.at)[:MOST_MARKS]
+
+
+def _line(picture: Picture) -> Spec:
+    values = [{"t": _iso(at), "v": value} for at, value in zip(picture.times, picture.values, strict=True)]
+    days = bool(picture.times) and picture.times[-1] - picture.times[0] > _DAY
+    x_axis = {
+        "title": None,
+        "format": "%d %b %H:%M" if days else "%H:%M",
+        "tickCount": 6,
+        "labelOverlap": True,
+    }
+    return {
+        "data": {"values": values},
+        "mark": {"type": "line", "color": LINE, "strokeWidth": 1.6, "invalid": "break-paths-show-domains"},
+        "encoding": {
+            "x": {"field": "t", "type": "temporal", "scale": {"type": "utc"}, "axis": x_axis},
+            "y": {
+                "field": "v",
+                "type": "quantitative",
+                "scale": {"zero": False, "nice": True},
+                "axis": {"title": one_line(picture.unit, 30) or None, "tickCount": 4, "format": "~s"},
+            },
+        },
+    }
+
+
+def _baseline(usual: float) -> Spec:
+    return {
+        "data": {"values": [{"v": usual}]},
+        "mark": {"type": "rule", "color": QUIET, "strokeDash": [2, 3], "strokeWidth": 1.2},
+        "encoding": {"y": {"field": "v", "type": "quantitative"}},
+    }
+
+
+def _marks(picture: Picture) -> list[Spec]:
+    marks = [{"t": _iso(mark.at), "n": str(n)} for n, mark in enumerate(_shown(picture), start=1)]
+    x = {"field": "t", "type": "temporal", "scale": {"type": "utc"}}
+    return [
+        {
+            "data": {"values": marks},
+            "mark": {"type": "rule", "color": MARK, "strokeWidth": 1.2, "strokeDash": [4, 2]},
+            "encoding": {"x": x},
+        },
+        {
+            "data": {"values": marks},
+            "mark": {"type": "text", "color": MARK, "baseline": "bottom", "dy": -3, "fontWeight": "bold"},
+            "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "n", "type": "nominal"}},
+        },
+    ]
+
+
+def _config() -> Spec:
+    axis = {
+        "labelColor": QUIET,
+        "titleColor": QUIET,
+        "gridColor": GRID,
+        "domainColor": GRID,
+        "tickColor": GRID,
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "titleFontWeight": "normal",
+    }
+    return {"font": _FONT, "axis": axis, "axisX": {"grid": False}, "view": {"stroke": None}}
+
+
+def _clock(at: float) -> datetime:
+    return datetime.fromtimestamp(at, tz=UTC)
+
+
+def _iso(at: float) -> str:
+    return _clock(at).isoformat()

@@ -1,0 +1,127 @@
+"""One investigation at a terminal: open the case, show what goes on, print the result, hear the answer."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.text import Text
+
+from bot import casework, dialogue, result, terminal
+from bot.errors import BadInputError
+from bot.investigation import Decision, Options, Outcome
+from bot.progress import listener
+from bot.settings import Settings
+from connectors.case import forbid_answers
+
+_LABELLED = {
+    "confirm": "Confirmed. Kept as a label.",
+    "partly": "Noted as a part of it. Kept as a label.",
+    "rule_out": "Ruled out; nothing else is left to propose. Kept as a label.",
+    "something_else": "Noted that it was something else. Kept as a label.",
+}
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked for."""
+
+    case: Path
+    as_json: bool
+    confirm: Literal["ask", "yes", "no"]
+    report: Path | None
+    budget_seconds: float
+    store: Path | None
+
+
+def run(wishes: Wishes) -> None:
+    """Investigate as wished; the result goes to stdout, everything else to stderr."""
+    forbid_answers()
+    _check_report(wishes.report)
+    _Session(wishes, Settings()).run()
+
+
+def _check_report(path: Path | None) -> None:
+    """Say that the report cannot be written before an investigation is spent on it."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise BadInputError(f"--report {path}: is a directory; name a file")
+    if not path.parent.is_dir():
+        raise BadInputError(f"--report {path}: no such directory: {path.parent}")
+
+
+class _Session:
+    """What one run needs at hand: consoles, casework, options."""
+
+    def __init__(self, wishes: Wishes, settings: Settings) -> None:
+        self._wishes = wishes
+        self._out = _console(settings, to_stderr=False)
+        self._err = _console(settings, to_stderr=True)
+        chosen = wishes.store or settings.store
+        place = casework.Place(chosen or settings.store_path, chosen is not None)
+        self._work = casework.opened(wishes.case, place, self._note)
+        self._options = Options(seconds=wishes.budget_seconds, confirm=self._confirm())
+
+    def run(self) -> None:
+        """Investigate, show, and go on as long as the person at the terminal rules out."""
+        with listener(self._err) as listen:
+            outcome = self._work.investigate(self._options, listen)
+        self._show(outcome)
+        while outcome.status == "awaiting_confirmation":
+            decision = dialogue.ask(self._err, sys.stdin.readline, outcome.weighing.proposals)
+            if decision is None:
+                self._note("left open: the same command takes it up again")
+                return
+            outcome = self._answered(decision)
+
+    def _answered(self, decision: Decision) -> Outcome:
+        with listener(self._err) as listen:
+            outcome = self._work.answer(decision, self._options, listen)
+        if outcome.status == "awaiting_confirmation":
+            self._out.print()
+            self._show(outcome)
+        elif outcome.confirmation is not None:
+            self._note(_LABELLED.get(outcome.confirmation.decision, "Closed."))
+        return outcome
+
+    def _confirm(self) -> Literal["ask", "yes", "no"]:
+        if self._wishes.confirm != "ask" or self._wishes.as_json:
+            return "no" if self._wishes.confirm == "ask" else self._wishes.confirm
+        if sys.stdin.isatty() and self._err.is_terminal:
+            return "ask"
+        self._note("nobody to ask here, so nothing is confirmed (--no-confirm says so without this note)")
+        return "no"
+
+    def _show(self, outcome: Outcome) -> None:
+        document = result.of_outcome(outcome)
+        if self._wishes.as_json:
+            self._out.file.write(document.to_json() + "\n")
+        else:
+            terminal.show(self._out, outcome.incident, document, outcome.weighing.pictures)
+        self._out.file.flush()
+        if self._wishes.report is not None:
+            self._write_report(self._wishes.report, outcome, document)
+
+    def _write_report(self, path: Path, outcome: Outcome, document: result.Result) -> None:
+        from bot import report
+
+        try:
+            path.write_text(
+                report.page(outcome.incident, document, outcome.weighing.pictures), encoding="utf-8"
+            )
+        except OSError as error:
+            raise BadInputError(f"--report {path}: cannot be written: {error.strerror}") from error
+        self._note(f"report written to {path}")
+
+    def _note(self, text: str) -> None:
+        self._err.print(Text(f"firstcause: {text}", style="dim"), soft_wrap=True)
+
+
+def _console(settings: Settings, *, to_stderr: bool) -> Console:
+    return Console(
+        stderr=to_stderr, no_color=settings.no_color or None, highlight=False, markup=False, emoji=False
+    )
