@@ -197,8 +197,8 @@ class Store:
         return tuple(self._answered(thread, rows[name]).answer for name in names)
 
     def asked(self, thread: str) -> tuple[Asked, ...]:
-        """Everything asked, by id."""
-        rows = self._read(f"{_ANSWER} WHERE thread = ? ORDER BY id", thread)
+        """Everything asked, by source."""
+        rows = self._read(f"{_ANSWER} WHERE thread = ? ORDER BY source, rowid", thread)
         return tuple(self._answered(thread, row) for row in rows)
 
     def put_weighing(self, thread: str, weighing: Weighing) -> str:

@@ -31,7 +31,8 @@ class Proposal(Frozen):
     """One hypothesis as proposed to a person.
 
     `id` is stable for the same cause, service, entity and change, so that ruling it out survives another
-    weighing. `confidence` is the probability that this is the cause. `evidence` and `against` cite `Weighing.evidence` by id.
+    weighing. `confidence` is the probability that this is the cause.
+    `evidence` and `against` cite `Weighing.evidence` by id.
     `alternatives` are other mechanisms in the same place that the evidence does not exclude.
     """
 
@@ -81,7 +82,8 @@ class Wanted(Frozen):
 class Weighing(Frozen):
     """The ranking as the evidence stands: proposals by confidence, and what speaks for none of them.
 
-    The confidences and `none_of_these` add up to 1 over the causes considered; `proposals` holds at most the ten best.
+    The confidences and `none_of_these` add up to 1 over the causes considered;
+    `proposals` holds at most the ten best.
     """
 
     verdict: Verdict

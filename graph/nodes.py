@@ -34,7 +34,8 @@ def weigh(state: State, runtime: Runtime[Context]) -> Update:
     context.enter("weigh")
     readings = readings_of(record, context.thread, state["readings"])
     weighing = context.weigh(state["incident"], readings, state["ruled_out"])
-    plan = planning.following(weighing, {*state["readings"], *state["unavailable"]}, context.budget())
+    asked = {*state["readings"], *state["unavailable"]}
+    plan = planning.following(weighing, asked, context.sources.available(), context.budget())
     return {"weighing": record.put_weighing(context.thread, weighing), **_planned(plan, context)}
 
 

@@ -144,12 +144,14 @@ def within(questions: Sequence[Question], queries: int, made: int = 0) -> Plan:
     return Plan(tuple(questions[:room]), tuple(questions[room:]), f"the budget of {allowed} is spent")
 
 
-def following(weighing: Weighing, asked: Collection[str], budget: Budget) -> Plan:
+def following(
+    weighing: Weighing, asked: Collection[str], available: Collection[Source], budget: Budget
+) -> Plan:
     """The wanted questions that are worth their time, never asked and affordable, the best first."""
-    wanted = _wanted(weighing, asked)
+    wanted = [question for question in _wanted(weighing, asked) if question.source in available]
     in_time = [question for question in wanted if question.cost_seconds <= budget.seconds_left]
     if wanted and not in_time:
-        return Plan((), wanted, "the time left has no room for another question")
+        return Plan((), tuple(wanted), "the time left has no room for another question")
     return within(in_time[:ROUND], budget.queries, len(asked))
 
 

@@ -70,7 +70,7 @@ class Record(Protocol):
         ...
 
     def asked(self, thread: str) -> Sequence[Asked]:
-        """Everything asked so far, by id."""
+        """Everything asked so far, by source, in the order asked there: the same in every run."""
         ...
 
     def put_weighing(self, thread: str, weighing: Weighing) -> str:
@@ -185,9 +185,9 @@ class MemoryRecord:
             return tuple(_held(answers, name).answer for name in ids)
 
     def asked(self, thread: str) -> tuple[Asked, ...]:
-        """Everything asked, by id."""
+        """Everything asked, by source."""
         with self._lock:
-            return tuple(asked for _, asked in sorted(self._of(thread).answers.items()))
+            return tuple(sorted(self._of(thread).answers.values(), key=lambda each: each.question.source))
 
     def put_weighing(self, thread: str, weighing: Weighing) -> str:
         """Keep a weighing."""
