@@ -1,0 +1,74 @@
+"""All that the judges of a database and its migrations say, in one call. Judges nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.answers import Indexes, StatementSnapshots
+from playbooks.contention import judge_connections, judge_locks
+from playbooks.deltas import statement_delta
+from playbooks.facts import DetailedFinding, Ruling, Scene, cite, finding, of_database, unknown
+from playbooks.indexes import IndexCase, index_case, judge_indexes, same_pattern
+from playbooks.migrations import judge_migrations, known_columns
+from playbooks.observations import Observations
+from playbooks.statement_load import StatementSpans, judge_statement_spans, judge_statements
+from playbooks.tables import judge_tables, large_tables
+
+__all__ = ["Scene", "StatementSpans", "judge_database"]
+
+
+def judge_database(
+    observations: Observations,
+    scene: Scene,
+    spans: Sequence[StatementSpans] = (),
+    max_connections: int | None = None,
+) -> tuple[DetailedFinding, ...]:
+    """Every finding about one database, in a fixed order.
+
+    Args:
+        observations: all readings; those about other databases are left alone.
+        scene: the service, its database, and the onset.
+        spans: durations of the service's database spans by statement, for want of statistics.
+        max_connections: the server's setting where known.
+
+    Returns:
+        Findings with the scene's service; a judge without its readings says unknown.
+    """
+    by_spans = judge_statement_spans(spans, scene)
+    slow = [value for name, value in by_spans.facts if name == "statement"]
+    case = index_case(observations, scene, known_columns(observations), slow)
+    return (
+        *judge_statements(observations, scene),
+        by_spans,
+        *judge_tables(observations, scene, _calls_factor(observations, scene)),
+        *judge_indexes(case, scene),
+        *judge_migrations(observations, case, scene),
+        _elsewhere(observations, case, scene),
+        judge_locks(observations, scene),
+        *judge_connections(observations, scene, max_connections),
+    )
+
+
+def _calls_factor(observations: Observations, scene: Scene) -> float:
+    """By how much all statements' calls rose: more traffic alone scans more."""
+    observed = of_database(observations, StatementSnapshots, scene.database)
+    delta = statement_delta(observed.answer, scene.onset) if observed else ""
+    if isinstance(delta, str) or delta.seconds_before <= 0:
+        return 1.0
+    return delta.calls(after=True) / max(delta.calls(after=False), 1e-9)
+
+
+def _elsewhere(observations: Observations, case: IndexCase, scene: Scene) -> DetailedFinding:
+    """The same pattern elsewhere: other statements that lack an index on a large table. Moves nothing."""
+    judge = "same_pattern_elsewhere"
+    statements = of_database(observations, StatementSnapshots, scene.database)
+    listed = of_database(observations, Indexes, scene.database)
+    if statements is None or listed is None or not case.missing or not statements.answer.snapshots:
+        return unknown(judge, "nothing to look for, or nowhere to look", scene)
+    latest = max(statements.answer.snapshots, key=lambda s: s.at)
+    texts = sorted({s.query for s in latest.statements} - {m.query for m in case.missing})
+    tables = large_tables(observations, scene.database)
+    found = same_pattern(texts, listed.answer.indexes, tables, known_columns(observations))
+    text = f"also without an index: {'; '.join(found[:5])}" if found else "no other statement lacks an index"
+    ruling = Ruling(judge=judge, state="yes" if found else "no", why=text, strength=1.0)
+    return finding(ruling, scene, [cite(listed.reading, text)])
