@@ -5,9 +5,11 @@ Rendering happens in this process, offline: nothing is fetched, nothing leaves.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Final
 
 from bot.safetext import one_line
@@ -67,12 +69,13 @@ def inline_svg(picture: Picture, size: Size, identity: str) -> str:
     from markupsafe import escape
 
     drawn = svg(spec(picture, size))
+    name = "wide" if size == WIDE else "narrow"
     opening = re.search(r"<svg\b[^>]*>", drawn)
     viewbox = re.search(r'viewBox="[-\d. ]+"', drawn)
     if opening is None or viewbox is None:
         raise ValueError("the renderer gave no SVG")
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {viewbox[0]} role="img" '
+        f'<svg class="{name}" xmlns="http://www.w3.org/2000/svg" {viewbox[0]} role="img" '
         f'aria-labelledby="{identity}-title {identity}-desc">'
         f'<title id="{identity}-title">{escape(one_line(picture.title))}</title>'
         f'<desc id="{identity}-desc">{escape(describe(picture))}</desc>'
@@ -143,20 +146,39 @@ def _baseline(usual: float) -> Spec:
 
 
 def _marks(picture: Picture) -> list[Spec]:
-    marks = [{"t": _iso(mark.at), "n": str(n)} for n, mark in enumerate(_shown(picture), start=1)]
+    marks = _shown(picture)
     x = {"field": "t", "type": "temporal", "scale": {"type": "utc"}}
-    return [
+    rules: Spec = {
+        "data": {"values": [{"t": _iso(mark.at)} for mark in marks]},
+        "mark": {"type": "rule", "color": MARK, "strokeWidth": 1.2, "strokeDash": [4, 2]},
+        "encoding": {"x": x},
+    }
+    numbers: list[Spec] = [
         {
-            "data": {"values": marks},
-            "mark": {"type": "rule", "color": MARK, "strokeWidth": 1.2, "strokeDash": [4, 2]},
-            "encoding": {"x": x},
-        },
-        {
-            "data": {"values": marks},
-            "mark": {"type": "text", "color": MARK, "baseline": "bottom", "dy": -3, "fontWeight": "bold"},
+            "data": {"values": [{"t": _iso(mark.at), "n": str(n)}]},
+            "mark": {
+                "type": "text",
+                "color": MARK,
+                "align": _alignment(marks, n - 1),
+                "baseline": "bottom",
+                "dy": -3,
+                "fontWeight": "bold",
+            },
             "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "n", "type": "nominal"}},
-        },
+        }
+        for n, mark in enumerate(marks, start=1)
     ]
+    return [rules, *numbers]
+
+
+def _alignment(marks: list[Mark], i: int) -> str:
+    """Numbers of neighbouring marks lean away from each other, so that both can be read."""
+    gaps = [after.at - before.at for before, after in pairwise(marks)]
+    after = gaps[i] if i < len(gaps) else math.inf
+    before = gaps[i - 1] if i > 0 else math.inf
+    if min(after, before) == math.inf:
+        return "center"
+    return "right" if after < before else "left"
 
 
 def _config() -> Spec:

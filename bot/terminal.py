@@ -72,7 +72,7 @@ def _ranking(result: Result, width: int) -> RenderableType:
     table.add_column("#", width=2, justify="right")
     table.add_column("Cause and why", ratio=5)
     table.add_column("Where", ratio=3, overflow="fold")
-    table.add_column("Confidence", width=_BAR + 6, no_wrap=True)
+    table.add_column("Confidence", width=_BAR + 10, no_wrap=True)
     for proposal in result.proposals:
         table.add_row(
             str(proposal.rank),
@@ -161,7 +161,7 @@ def _label(label: str, content: RenderableType) -> RenderableType:
 
 
 def _command(command: str) -> RenderableType:
-    indented = "\n".join(f"    {line}" for line in lines(command).splitlines())
+    indented = "\n".join(f"      {line}" for line in lines(command).splitlines())
     return _Copyable(indented, style="cyan", no_wrap=True)
 
 
