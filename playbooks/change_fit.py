@@ -1,0 +1,279 @@
+"""How well a change fits the fault: what its diff can do against what is seen, and the words both share.
+
+Log-odds and sentences; must not weigh time or place.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from connectors.answers import Change, ClusterState, Pod
+from playbooks.change_candidates import Candidate
+from playbooks.change_effects import Effect, Shown, relevance
+from playbooks.change_reach import Step
+from playbooks.diff_effects import Power, Trace, power_of
+from playbooks.diff_features import ANY_CONFIG
+from playbooks.diff_settings import turned
+from playbooks.diff_words import rarity, shared, split_words
+from playbooks.diffs import Diff, Line, Pair, read_diff
+from playbooks.look import FaultLook
+
+HARMLESS = -3.5
+_ARROW = re.compile(r"(\d[\w.%]*)\s*(?:->|=>|→|to)\s*(\d[\w.%]*)")
+_KINDS: Mapping[str, Mapping[Effect, float]] = {
+    "scale": {Effect.CPU: 0.6, Effect.QUEUE: 0.6, Effect.LATENCY: 0.5, Effect.POOL: 0.5, Effect.STARVED: 0.4},
+    "migration": {
+        Effect.LOCK: 0.8,
+        Effect.DATABASE: 0.7,
+        Effect.SCHEMA: 0.8,
+        Effect.LATENCY: 0.5,
+        Effect.ERRORS: 0.4,
+    },
+    "infrastructure": {
+        Effect.NETWORK: 0.7,
+        Effect.DNS: 0.6,
+        Effect.PERMISSION: 0.6,
+        Effect.CERTIFICATE: 0.5,
+        Effect.NODE: 0.7,
+    },
+    "config": ANY_CONFIG,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The diff's part of the log-odds, its mechanism, and whether that mechanism is slow."""
+
+    mechanism: Step
+    words: Step
+    common: tuple[str, ...]
+    trace: Trace | None
+    seen: Shown | None
+    cause: str
+    slow: bool
+    harmless: bool
+
+
+class Fitter:
+    """Holds one fault's effects and words, and every commit's words, so that each change is read once."""
+
+    def __init__(
+        self,
+        look: FaultLook,
+        shown: Mapping[Effect, Shown],
+        candidates: Sequence[Candidate],
+        services: Sequence[str],
+    ) -> None:
+        """Read every candidate's diff once."""
+        self._shown = shown
+        self._names = frozenset(word for name in services for word in split_words(name))
+        self._fault = _fault_words(look, self._names)
+        self._powers: dict[str, Power] = {}
+        self._words: dict[str, dict[str, float]] = {}
+        for candidate in candidates:
+            if candidate.id not in self._powers:
+                diff = _diff_of(candidate)
+                self._powers[candidate.id] = (
+                    power_of(diff) if candidate.commit else _of_summary(candidate.vehicle)
+                )
+                self._words[candidate.id] = self._change_words(candidate, diff)
+        self._rare = rarity([self._words[name] for name in sorted(self._words)])
+
+    def fit(self, candidate: Candidate) -> Fit:
+        """Hold one change against the fault."""
+        power = self._powers[candidate.id]
+        common = shared(self._fault, self._words[candidate.id], self._rare)
+        words = self._word_step(common, bool(power.harmless))
+        names = tuple(word for word, _ in common[:5])
+        if power.harmless:
+            step = Step(HARMLESS, f"its diff changes {power.harmless}")
+            return Fit(step, words, names, None, None, "bad_deploy", slow=False, harmless=True)
+        if not power.known:
+            step = Step(
+                -0.4 if candidate.vehicle and candidate.vehicle.kind == "flag" else 0.0,
+                "what it changed is not known",
+            )
+            return Fit(step, words, names, None, None, _default_cause(candidate), slow=False, harmless=False)
+        return self._known(power, words, names, candidate)
+
+    def _known(self, power: Power, words: Step, names: tuple[str, ...], candidate: Candidate) -> Fit:
+        scored = [(*_best(trace.effects, self._shown), trace) for trace in power.traces]
+        best = max(scored, key=lambda item: (item[0], item[2].name, item[2].path), default=None)
+        general, general_seen = _best(power.general, self._shown)
+        blur = 1.0 - min(0.3, 0.1 * math.log2(max(1.0, power.lines / 20.0)))
+        score = best[0] * blur if best else 0.0
+        if best is None or score <= general:
+            value = max(-2.0, min(0.6, 5.0 * (general - 0.42)))
+            return Fit(
+                Step(value, _plainly(general_seen)),
+                words,
+                names,
+                None,
+                general_seen,
+                _default_cause(candidate),
+                slow=False,
+                harmless=False,
+            )
+        value = max(-2.0, min(3.0, 5.0 * (score - 0.42)))
+        trace, seen = best[2], best[1]
+        return Fit(
+            Step(value, _says(trace, seen, value)),
+            words,
+            names,
+            trace,
+            seen,
+            trace.cause,
+            slow=trace.slow,
+            harmless=False,
+        )
+
+    def _word_step(self, common: Sequence[tuple[str, float]], harmless: bool) -> Step:
+        total = sum(weight for _, weight in common)
+        value = 2.0 * (1.0 - math.exp(-total / 1.3)) * (0.15 if harmless else 1.0)
+        if not common:
+            return Step(-0.2, "it shares no telling word with what is seen")
+        named = ", ".join(word for word, _ in common[:5])
+        return Step(value, f"it and what is seen both speak of {named}")
+
+    def _change_words(self, candidate: Candidate, diff: Diff) -> dict[str, float]:
+        weights: dict[str, float] = {}
+        for text, weight in _texts(candidate, diff):
+            for word in split_words(text):
+                if word not in self._names:
+                    weights[word] = max(weight, weights.get(word, 0.0))
+        return weights
+
+
+def _texts(candidate: Candidate, diff: Diff) -> list[tuple[str, float]]:
+    texts = (
+        [(candidate.vehicle.summary, 0.8 if candidate.commit is None else 0.2)] if candidate.vehicle else []
+    )
+    if candidate.commit is not None:
+        texts.append((candidate.commit.message, 0.35))
+    for file in diff.files:
+        texts.append((file.path, 0.4))
+        texts.extend((line.text, 1.0) for line in (*file.added, *file.removed))
+        texts.extend((line.text, 0.4) for line in file.lines if line.sign == " ")
+        texts.extend((parent, 0.4) for line in (*file.added, *file.removed) for parent in line.parents[-1:])
+    return texts
+
+
+def _diff_of(candidate: Candidate) -> Diff:
+    if candidate.commit is None:
+        return Diff(known=False, files=())
+    return read_diff(candidate.commit.diff, candidate.commit.files)
+
+
+def _of_summary(change: Change | None) -> Power:
+    """What a change without a commit can do, by its kind and the numbers its summary names."""
+    if change is None or change.kind in ("flag", "deploy", "other"):
+        return Power(known=False)
+    arrow = _ARROW.search(change.summary[:500])
+    kind = _KINDS.get(change.kind, {})
+    if arrow is None:
+        return Power(known=True, general={effect: 0.7 * weight for effect, weight in kind.items()})
+    name = change.summary[: arrow.start()] + (" replicas " if change.kind == "scale" else " ")
+    turn = turned(Pair(Line("-", name + arrow.group(1), 0), Line("+", name + arrow.group(2), 0)))
+    if turn is None or turn.setting is None:
+        return Power(known=True, general=kind)
+    says = f"changes {turn.label} from {turn.old} to {turn.new}"
+    trace = Trace("setting", says, "", change.summary[:200], turn.setting.effects, turn.setting.cause)
+    return Power(known=True, traces=(trace,), general=kind)
+
+
+def _fault_words(look: FaultLook, names: frozenset[str]) -> dict[str, float]:
+    """The words of what moved, by how loud it moved; words that most of it shares say less."""
+    weights: dict[str, float] = {}
+    counts: Counter[str] = Counter()
+    for text, loud in [
+        (look.alert_text, 0.8),
+        *((m.text, relevance(look, m.service) * abs(m.size) / (abs(m.size) + 4)) for m in look.moved),
+    ]:
+        words = set(split_words(text)) - names
+        counts.update(words)
+        for word in sorted(words):
+            weights[word] = max(loud, weights.get(word, 0.0))
+    return dict(sorted(weights.items()))
+
+
+def _best(effects: Mapping[Effect, float], shown: Mapping[Effect, Shown]) -> tuple[float, Shown | None]:
+    """The effect that this could cause and that shows, by both together."""
+    scored = [
+        (weight * shown[effect].strength, effect) for effect, weight in effects.items() if effect in shown
+    ]
+    if not scored:
+        return 0.0, None
+    value, effect = max(scored, key=lambda item: (item[0], item[1].value))
+    return value, shown[effect]
+
+
+def _says(trace: Trace, seen: Shown | None, value: float) -> str:
+    if seen is None or value < 0:
+        return f"its diff {trace.says} ({trace.path}), which does not make what is seen"
+    return f"its diff {trace.says} ({trace.path}), which can cause what is seen: {seen.effect.value.replace('_', ' ')} ({seen.text[:100]})"
+
+
+def _plainly(seen: Shown | None) -> str:
+    return (
+        "its diff shows no edit known to cause this"
+        if seen is not None
+        else "its diff can cause nothing of what is seen"
+    )
+
+
+def _default_cause(candidate: Candidate) -> str:
+    kind = candidate.vehicle.kind if candidate.vehicle else "deploy"
+    return "config_change" if kind in ("config", "flag", "scale", "infrastructure") else "bad_deploy"
+
+
+# --- canary against stable --------------------------------------------------------------------------
+def canary(candidate: Candidate, look: FaultLook, cluster: ClusterState | None) -> Step:
+    """Whether the new pods suffer and the old ones do not."""
+    change = candidate.vehicle
+    if change is None:
+        return Step(0.0, "")
+    worded = _by_version(change, look)
+    if worded.value or cluster is None:
+        return worded
+    mine = [p for p in cluster.pods if candidate.service is not None and p.service == candidate.service]
+    new = [p for p in mine if _is_new(p, change)]
+    old = [p for p in mine if not _is_new(p, change)]
+    if not new or not old:
+        return Step(0.0, "")
+    sick_new, sick_old = sum(map(_sick, new)), sum(map(_sick, old))
+    if sick_new and not sick_old:
+        return Step(1.8, f"{sick_new} of {len(new)} new pods are failing and none of {len(old)} old ones")
+    if sick_old and sick_old / len(old) >= sick_new / len(new):
+        return Step(-1.5, f"{sick_old} of {len(old)} old pods are failing as well")
+    return Step(0.0, "")
+
+
+def _is_new(pod: Pod, change: Change) -> bool:
+    return (
+        pod.name in change.pods
+        or (change.version is not None and pod.version == change.version)
+        or (change.commit is not None and pod.commit == change.commit)
+    )
+
+
+def _sick(pod: Pod) -> bool:
+    return pod.ready is False or any(c.waiting_reason or c.restarts > 0 for c in pod.containers)
+
+
+def _by_version(change: Change, look: FaultLook) -> Step:
+    """Series that carry a version or pod: do those of the new one move, and those of others not?"""
+    labels = [label for label in (change.version, *change.pods) if label and len(label) >= 2][:20]
+    tagged = [m for m in look.moved if re.search(r"version|pod", m.text[:2000]) and m.direction > 0]
+    if not labels or not tagged:
+        return Step(0.0, "")
+    new = [m for m in tagged if any(f'"{label}"' in m.text for label in labels)]
+    old = [m for m in tagged if m not in new and m.service == change.service]
+    if new and not old:
+        return Step(1.2, f"what moved is of the new version only ({new[0].text[:80]})")
+    if old and not new:
+        return Step(-1.0, f"what moved is not of the new version ({old[0].text[:80]})")
+    return Step(0.0, "")
