@@ -25,7 +25,7 @@ from pydantic import BaseModel
 
 from bot.store import Store, connect
 from graph.context import Context
-from graph.decisions import Decision
+from graph.decisions import Label
 from graph.machine import Machine, machine
 from graph.record import Record
 from graph.state import State
@@ -58,8 +58,8 @@ class Run:
         """Whether a person is asked to confirm."""
         return bool(self.machine.get_state(self.config).interrupts)
 
-    def advance(self, step: State | Decision | None, context: Context) -> None:
-        """Run on from a beginning, from a decision, or (None) from where the last process got to."""
+    def advance(self, step: State | Label | None, context: Context) -> None:
+        """Run on from a beginning, from a label, or (None) from where the last process got to."""
         given: State | Command[None] | None
         given = Command(resume=step.model_dump_json()) if isinstance(step, BaseModel) else step
         self.machine.invoke(given, self.config, context=context, durability="sync")

@@ -140,22 +140,24 @@ class Investigator:
 
         with opened(self.record, thread) as run:
             state = run.state()
-            if decision is not None:
-                self._check(decision, run)
+            said = None if decision is None else self._heard(decision, run)
             context = self._context(thread, incident, state["spent_seconds"] if state else 0.0)
-            run.advance(decision or (None if state else beginning(incident)), context)
+            run.advance(said or (None if state else beginning(incident)), context)
             seal = self.record.sealed(thread)
             if seal is None:
                 return self._outcome(thread, incident, _Standing.of_state(run.state() or beginning(incident)))
             run.prune()
         return self._outcome(thread, incident, _Standing.of_seal(seal))
 
-    def _check(self, decision: Decision, run: Run) -> None:
-        """Refuse a decision before the machine sees it: what it was given once cannot be taken back."""
+    def _heard(self, decision: Decision, run: Run) -> Label:
+        """Put a decision on record before the machine sees it, so that it outlives this process."""
         state = run.state()
         if state is None or not run.waits():
             raise NotWaitingError(f"{run.thread!r} does not wait for an answer: let it investigate first")
-        label(decision, state["weighing"], self.record.get_weighing(run.thread, state["weighing"]))
+        weighing = self.record.get_weighing(run.thread, state["weighing"])
+        said = label(decision, state["weighing"], weighing)
+        self.record.put_label(run.thread, said)
+        return said
 
     def _context(self, thread: str, incident: Incident, spent_before: float) -> Context:
         return Context(

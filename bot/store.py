@@ -101,7 +101,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _row_of_reading(reading: Reading) -> dict[str, str | bytes]:
+def _row_of_reading(reading: Reading) -> dict[str, str | int | bytes]:
     return {
         "source": reading.source.value,
         "query": reading.query,
@@ -172,6 +172,7 @@ class Store:
     def put_answer(self, thread: str, question: Question, answer: Answered) -> str:
         """Keep an answer; the first one stands."""
         name = question_id(question)
+        values: dict[str, str | int | bytes]
         if isinstance(answer, Reading):
             values = _row_of_reading(answer)
             self._loaded.setdefault((thread, name), answer)

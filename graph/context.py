@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from connectors.contract import Reading, Source, Sources
-from graph.decisions import Confirm, Decision, Skip
+from graph.decisions import Confirm, Decision, Label, Skip, label
 from graph.model import Weighing
 from graph.planning import Budget
 from graph.record import Record
@@ -90,6 +90,12 @@ class Context:
     def left(self) -> float:
         """Seconds that the budget still holds."""
         return self.options.seconds - self.spent()
+
+    def own_label(self, weighing: str) -> Label | None:
+        """What the options decide on the weighing; None means that a person decides."""
+        decision = self.options.decision()
+        known = self.record.get_weighing(self.thread, weighing)
+        return label(decision, weighing, known) if decision else None
 
     def budget(self) -> Budget:
         """The budget as planning sees it."""

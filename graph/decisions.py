@@ -5,6 +5,7 @@ What a decision does to an investigation is drawn in `graph.machine`.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -84,6 +85,14 @@ def label(decision: Decision, weighing_id: str, weighing: Weighing) -> Label:
         cause=proposal.cause if proposal else None,
         text=decision.text if isinstance(decision, Partly | SomethingElse) else "",
     )
+
+
+def pending(labels: Iterable[Label], weighing_id: str, ruled_out: Collection[str]) -> Label | None:
+    """What was said of this weighing and has not had its effect: the process that heard it was killed."""
+    for said in labels:
+        if said.weighing == weighing_id and not set(said.ruled_out()) & set(ruled_out):
+            return said
+    return None
 
 
 def _judged(decision: Decision, weighing: Weighing) -> Proposal | None:

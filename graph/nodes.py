@@ -56,9 +56,11 @@ def confirm(state: State, runtime: Runtime[Context]) -> Update:
     """Wait for a person, unless the options decide, and keep what was said."""
     context, record = runtime.context, runtime.context.record
     context.enter("confirm")
-    decision = context.options.decision() or decisions.parse(interrupt(state["weighing"]))
-    weighing = record.get_weighing(context.thread, state["weighing"])
-    label = decisions.label(decision, state["weighing"], weighing)
+    label = (
+        decisions.pending(record.labels(context.thread), state["weighing"], state["ruled_out"])
+        or context.own_label(state["weighing"])
+        or decisions.Label.model_validate_json(interrupt(state["weighing"]))
+    )
     record.put_label(context.thread, label)
     return Update(decision=label.decision, ruled_out=[*state["ruled_out"], *label.ruled_out()])
 
