@@ -41,7 +41,7 @@ def recognise(*sayings: str | None) -> Symptom:
     named: frozenset[Symptom] = frozenset()
     for saying in sayings:
         here = _kinds(saying or "")
-        named = (named & here) or here if named and here else named or here
+        named = (named & here) or named or here
         if len(named) == 1:
             return next(iter(named))
     return Symptom.UNKNOWN
