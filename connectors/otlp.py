@@ -110,8 +110,8 @@ def read_spans(requests: Iterable[Object], *, now: float) -> SpanSet:
 
 
 def _span(raw: Object, resource: dict[str, str]) -> _Span:
-    start, end = int(_number(raw["startTimeUnixNano"])), int(_number(raw["endTimeUnixNano"]))
-    trace, span = trace_id(raw["traceId"]), span_id(raw["spanId"])
+    start, end = int(_number(raw.get("startTimeUnixNano"))), int(_number(raw.get("endTimeUnixNano")))
+    trace, span = trace_id(raw.get("traceId")), span_id(raw.get("spanId"))
     if not trace or not span or start <= 0 or end <= 0:
         raise ValueError("a span needs ids, a start and an end")
     listed = raw.get("attributes")
@@ -221,7 +221,7 @@ def value_text(value: Object) -> str:
 def _plain(value: Object) -> object:
     kind, inner = next(iter(value.items()), ("", None))
     if kind == "intValue":
-        return int(inner) if isinstance(inner, int | str) else None
+        return int(inner) if isinstance(inner, str) and inner.removeprefix("-").isdecimal() else inner
     if kind == "arrayValue":
         return [_plain(item) for item in _objects(_object(inner).get("values"))]
     if kind == "kvlistValue":

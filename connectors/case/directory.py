@@ -154,7 +154,7 @@ def _allowed(name: str) -> bool:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or str(path) != name or _is_answer(path.name):
         return False
-    if len(path.parts) == 1:
+    if len(path.parts) <= 1:
         return name in PLAIN or name.removesuffix(".gz") in LINES
     if path.parts[0] == "database":
         return len(path.parts) == 2 and path.suffix == ".sql"
