@@ -1,4 +1,4 @@
-"""The lab's command: `python -m tests.lab list | run | up | break`. Must not hold any of the lab's knowledge."""
+"""The lab's command: `python -m tests.lab list | run | up | break`. Must not know how anything is done."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The shop's cluster as Kubernetes would describe it: what each rollout of the lab leaves behind as objects.
 
-Pure bookkeeping with real times: it must not start or stop anything. The shapes are those of `kubectl get -o json`
-and are validated against Kubernetes' own schemas by a test.
+Pure bookkeeping with real times: it must not start or stop anything. `manifests` gives it Kubernetes' shapes.
 """
 
 from __future__ import annotations

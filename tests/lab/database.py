@@ -1,4 +1,4 @@
-"""The shop's PostgreSQL: a cluster of its own on a free port, the migrations, millions of rows, a schema dump.
+"""The shop's PostgreSQL: a cluster on a free port, the migrations, millions of rows, a schema dump.
 
 It must not be used to look at an incident: that is probes.py, through a role that can only read.
 """
@@ -55,14 +55,15 @@ LOAD = (
        SELECT 'customer' || n || '@mail.example', 'Customer ' || n, now() - random() * interval '900 days'
        FROM generate_series(1, {customers}) n""",
     """INSERT INTO products (category_id, name, description, price_cents, stock, popularity)
-       SELECT 1 + n % {categories}, 'Product ' || n, repeat('well made and sturdy, ', 6), 199 + (n * 37) % 9000,
-              n % 500, random()
+       SELECT 1 + n % {categories}, 'Product ' || n, repeat('well made and sturdy, ', 6),
+              199 + (n * 37) % 9000, n % 500, random()
        FROM generate_series(1, {products}) n""",
     """INSERT INTO orders (customer_id, customer_email, status, total_cents, external_reference, created_at)
        SELECT c, 'customer' || c || '@mail.example', CASE WHEN n % 400 = 0 THEN 'pending' ELSE 'paid' END,
               500 + (n * 31) % 20000, 'ch_' || substr(md5(n::text), 1, 20),
               now() - ({rows} - n) * (interval '700 days' / {rows})
-       FROM (SELECT n, 1 + (n * 7919::bigint) % {customers} AS c FROM generate_series(1, {rows}) n) numbered""",
+       FROM (SELECT n, 1 + (n * 7919::bigint) % {customers} AS c
+             FROM generate_series(1, {rows}) n) numbered""",
     """INSERT INTO order_items (order_id, product_id, quantity, price_cents)
        SELECT 1 + (n * 2)::bigint % {rows}, 1 + (n * 13) % {products}, 1 + n % 3, 199 + (n * 37) % 9000
        FROM generate_series(1, {rows} / 2) n""",
@@ -70,7 +71,8 @@ LOAD = (
        SELECT 1 + n % {customers}, 1 + (n * 13) % {products}, 1, 199 + (n * 37) % 9000
        FROM generate_series(1, {rows} / 10) n""",
     """INSERT INTO payments (order_id, amount_cents, provider, reference, status)
-       SELECT n, 500 + (n * 31) % 20000, 'api.payprovider.example', 'ch_' || substr(md5(n::text), 1, 20), 'captured'
+       SELECT n, 500 + (n * 31) % 20000, 'api.payprovider.example',
+              'ch_' || substr(md5(n::text), 1, 20), 'captured'
        FROM generate_series(1, {rows} / 4) n""",
 )
 

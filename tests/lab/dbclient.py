@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
-from typing import LiteralString, cast
 
 import psycopg
 from opentelemetry import trace
@@ -50,7 +49,7 @@ class Session:
     """One connection, for as long as a caller holds it."""
 
     def __init__(self, connection: AsyncConnection[Row], journal: Journal) -> None:
-        self._connection = connection
+        self.connection = connection
         self._journal = journal
 
     async def fetch(self, sql: str, *parameters: object) -> list[Row]:
@@ -59,9 +58,7 @@ class Session:
         began = time.perf_counter()
         with TRACER.start_as_current_span(name, kind=trace.SpanKind.CLIENT, attributes=attributes):
             # The statement is the repository's own text; values travel apart from it as $1, $2 …
-            cursor = await self._connection.execute(
-                cast(LiteralString, sql), cast(Sequence[object], parameters)
-            )
+            cursor = await self.connection.execute(sql.encode(), parameters)
             rows = await cursor.fetchall() if cursor.description else []
         elapsed = time.perf_counter() - began
         if elapsed > SLOW_SECONDS:
@@ -113,14 +110,22 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
-        """A connection from the pool, with the wait for it as a span of its own."""
-        connection = await self._acquire()
+        """A connection for the length of a block."""
+        session = await self.acquire()
         try:
-            yield Session(connection, self._journal)
+            yield session
         finally:
-            await self._pool.putconn(connection)
+            await self.release(session)
+
+    async def acquire(self) -> Session:
+        """A connection from the pool, to be released by the caller."""
+        return Session(await self._acquire(), self._journal)
+
+    async def release(self, session: Session) -> None:
+        await self._pool.putconn(session.connection)
 
     async def _acquire(self) -> AsyncConnection[Row]:
+        """The wait for a connection is a span of its own."""
         began = time.perf_counter()
         with TRACER.start_as_current_span(
             "pool acquire", attributes={"db.client.connection.pool.name": SERVER}
@@ -135,7 +140,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
-        async with self.session() as session, session._connection.transaction():
+        async with self.session() as session, session.connection.transaction():
             yield session
 
     async def fetch(self, sql: str, *parameters: object) -> list[Row]:

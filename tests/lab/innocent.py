@@ -17,7 +17,7 @@ CHECKOUT = [
     Edit(
         "services/checkout/app.py",
         'service.log.info(f"order {order} placed", logger="checkout", total_cents=total)',
-        'service.log.info(f"order {order} placed", logger="checkout", total_cents=total, items=len(cart["items"]))',
+        'service.log.info(f"order {order} placed", logger="checkout", items=len(cart["items"]))',
     ),
 ]
 

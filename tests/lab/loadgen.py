@@ -1,7 +1,7 @@
 """The shop's customers: an open-loop stream of requests with a daily-like shape, compressed to minutes.
 
-Open loop, so that a slow shop does not slow its customers down. Its rate and extra traffic come from a file that
-a scenario may rewrite. It has no telemetry: it stands outside the shop.
+Open loop, so that a slow shop does not slow its customers down. Its rate and extra traffic come from a file
+that a scenario may rewrite. It has no telemetry: it stands outside the shop.
 """
 
 from __future__ import annotations

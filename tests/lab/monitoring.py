@@ -1,4 +1,4 @@
-"""A real Prometheus and a real Alertmanager over the shop: scrape targets, recording rules, alert rules, webhook.
+"""A real Prometheus and a real Alertmanager over the shop: targets, recording rules, alert rules, webhook.
 
 Must not interpret what they say. Thresholds are the shop's service levels, the same for every scenario.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -28,6 +28,7 @@ class Levels:
     scrape_seconds: int = 5
     latency_seconds: float = 0.4
     error_ratio: float = 0.05
+    quiet_rate: float = 5.2
     hold_seconds: int = 60
 
 
@@ -102,13 +103,27 @@ def alerts(service: str, levels: Levels) -> list[dict[str, object]]:
     ]
 
 
+def quiet(levels: Levels) -> dict[str, object]:
+    """A page for too few customers; its level is a plain number, as such rules so often have."""
+    return alert(
+        "GatewayTrafficLow",
+        f'service:http_server_requests:rate1m{{service="gateway"}} < {levels.quiet_rate}',
+        replace(levels, hold_seconds=min(20, levels.hold_seconds)),
+        {"service": "gateway", "namespace": NAMESPACE},
+        {
+            "summary": f"gateway serves fewer than {levels.quiet_rate} requests a second",
+            "description": "{{ $value | humanize }} requests a second reach the gateway.",
+        },
+    )
+
+
 def rules(levels: Levels) -> dict[str, object]:
     recording = [
         *family("service", "http_server", SERVER, "namespace, service"),
         *family("service_route", "http_server", SERVER, "namespace, service, method, route"),
         *family("service_peer", "http_client", CLIENT, "namespace, service, peer"),
     ]
-    pages = [*alerts("checkout", levels), *alerts("gateway", levels)]
+    pages = [*alerts("checkout", levels), *alerts("gateway", levels), quiet(levels)]
     interval = f"{levels.scrape_seconds}s"
     return {
         "groups": [

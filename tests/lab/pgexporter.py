@@ -32,23 +32,24 @@ QUERIES = (
     Query(
         "pg_stat_user_tables_",
         ("datname", "schemaname", "relname"),
-        """SELECT current_database() AS datname, schemaname, relname, seq_scan, seq_tup_read, idx_scan, idx_tup_fetch,
-                  n_tup_ins, n_tup_upd, n_tup_del, n_live_tup, n_dead_tup, n_mod_since_analyze,
+        """SELECT current_database() AS datname, schemaname, relname, seq_scan, seq_tup_read, idx_scan,
+                  idx_tup_fetch, n_tup_ins, n_tup_upd, n_tup_del, n_live_tup, n_dead_tup, n_mod_since_analyze,
                   vacuum_count, autovacuum_count, pg_total_relation_size(relid) AS size_bytes
            FROM pg_stat_user_tables""",
     ),
     Query(
         "pg_stat_database_",
         ("datname",),
-        """SELECT datname, numbackends, xact_commit, xact_rollback, blks_read, blks_hit, tup_returned, tup_fetched,
-                  tup_inserted, tup_updated, deadlocks, temp_files, temp_bytes, conflicts
+        """SELECT datname, numbackends, xact_commit, xact_rollback, blks_read, blks_hit, tup_returned,
+                  tup_fetched, tup_inserted, tup_updated, deadlocks, temp_files, temp_bytes, conflicts
            FROM pg_stat_database WHERE datname = current_database()""",
     ),
     Query(
         "pg_stat_activity_",
         ("datname", "state"),
         """SELECT current_database() AS datname, s AS state, count(a.pid),
-                  coalesce(max(extract(epoch FROM clock_timestamp() - a.xact_start)), 0)::float AS max_tx_duration
+                  coalesce(max(extract(epoch FROM clock_timestamp() - a.xact_start)), 0)::float
+                  AS max_tx_duration
            FROM unnest(ARRAY['active', 'idle', 'idle in transaction', 'idle in transaction (aborted)']) s
            LEFT JOIN pg_stat_activity a ON a.state = s AND a.datname = current_database()
                 AND a.application_name NOT IN ('postgres_exporter', 'firstcause')
@@ -58,8 +59,9 @@ QUERIES = (
         "pg_locks_",
         ("datname", "mode"),
         """SELECT current_database() AS datname, lower(m) AS mode, count(l.pid)
-           FROM unnest(ARRAY['AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'ShareUpdateExclusiveLock',
-                'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']) m
+           FROM unnest(ARRAY['AccessShareLock', 'RowShareLock', 'RowExclusiveLock',
+                'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+                'AccessExclusiveLock']) m
            LEFT JOIN (SELECT mode, l.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid)
                 WHERE a.application_name NOT IN ('postgres_exporter', 'firstcause')
                   AND l.locktype IN ('relation', 'tuple', 'transactionid')) l ON l.mode = m

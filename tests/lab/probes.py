@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString, cast
+from typing import cast
 
 import psycopg
 from psycopg.rows import dict_row
@@ -27,20 +27,21 @@ Connection = psycopg.Connection[Answer]
 
 SNAPSHOT: dict[str, str] = {
     "statement_statistics": """
-        SELECT queryid::text, query, calls, total_exec_time AS total_exec_time_ms, mean_exec_time AS mean_exec_time_ms,
-               rows, shared_blks_hit, shared_blks_read
+        SELECT queryid::text, query, calls, total_exec_time AS total_exec_time_ms,
+               mean_exec_time AS mean_exec_time_ms, rows, shared_blks_hit, shared_blks_read
         FROM pg_stat_statements
         WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
               AND userid <> (SELECT oid FROM pg_roles WHERE rolname = current_user) AND queryid IS NOT NULL
         ORDER BY total_exec_time DESC LIMIT 50""",
     "table_statistics": """
         SELECT schemaname AS schema, relname AS table, n_live_tup AS live_rows,
-               pg_total_relation_size(relid) AS total_bytes, seq_scan, seq_tup_read, idx_scan, n_mod_since_analyze,
-               last_analyze, last_autovacuum
+               pg_total_relation_size(relid) AS total_bytes, seq_scan, seq_tup_read, idx_scan,
+               n_mod_since_analyze, last_analyze, last_autovacuum
         FROM pg_stat_user_tables ORDER BY relname""",
     "indexes": """
         SELECT n.nspname AS schema, t.relname AS table, c.relname AS index,
-               ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, true) FROM generate_series(1, i.indnkeyatts) k) AS columns,
+               ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, true)
+                     FROM generate_series(1, i.indnkeyatts) k) AS columns,
                pg_get_indexdef(i.indexrelid) AS definition, i.indisvalid AS valid, i.indisunique AS unique,
                pg_relation_size(i.indexrelid) AS bytes, s.idx_scan AS scans
         FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
@@ -49,8 +50,8 @@ SNAPSHOT: dict[str, str] = {
         ORDER BY t.relname, c.relname""",
     "activity": """
         SELECT state, wait_event_type, wait_event, application_name AS application, count(*)::int AS count,
-               coalesce(max(extract(epoch FROM clock_timestamp() - coalesce(xact_start, state_change))), 0)::float8
-               AS oldest_seconds
+               coalesce(max(extract(epoch FROM clock_timestamp() - coalesce(xact_start, state_change))),
+                        0)::float8 AS oldest_seconds
         FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
         GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 4""",
     "lock_chain": """
@@ -64,9 +65,10 @@ SNAPSHOT: dict[str, str] = {
         WHERE b.datname = current_database() ORDER BY blocked_seconds DESC LIMIT 100""",
     "settings": """
         SELECT name, setting, unit, source, pending_restart FROM pg_settings
-        WHERE name IN ('max_connections', 'work_mem', 'shared_buffers', 'effective_cache_size', 'random_page_cost',
-                       'autovacuum', 'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
-                       'max_parallel_workers_per_gather', 'shared_preload_libraries', 'server_version')
+        WHERE name IN ('max_connections', 'work_mem', 'shared_buffers', 'effective_cache_size',
+                       'random_page_cost', 'autovacuum', 'statement_timeout', 'lock_timeout',
+                       'idle_in_transaction_session_timeout', 'max_parallel_workers_per_gather',
+                       'shared_preload_libraries', 'server_version')
         ORDER BY name""",
 }
 
@@ -98,7 +100,7 @@ def read_only(dsn: str) -> Iterator[Connection]:
 
 def ask(dsn: str, sql: str) -> Rows:
     with read_only(dsn) as connection:
-        rows = connection.execute(cast(LiteralString, sql)).fetchall()
+        rows = connection.execute(sql.encode()).fetchall()
     return [{key: plain(value) for key, value in row.items()} for row in rows]
 
 
@@ -138,8 +140,8 @@ def explain(connection: Connection, query: str) -> Answer:
     count = max((int(number) for number in re.findall(r"\$(\d+)", query)), default=0)
     values = f"({', '.join(['NULL'] * count)})" if count else ""
     connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-    connection.execute(cast(LiteralString, f"PREPARE probe AS {query}"))
-    row = connection.execute(cast(LiteralString, f"EXPLAIN (FORMAT JSON) EXECUTE probe{values}")).fetchone()
+    connection.execute(f"PREPARE probe AS {query}".encode())
+    row = connection.execute(f"EXPLAIN (FORMAT JSON) EXECUTE probe{values}".encode()).fetchone()
     connection.execute("DEALLOCATE probe")
     assert row is not None
     document = cast("list[dict[str, Answer]]", row["QUERY PLAN"])

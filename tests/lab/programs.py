@@ -32,9 +32,7 @@ def find(name: str) -> Path | None:
 def require(name: str) -> str:
     path = find(name)
     if path is None:
-        raise ProgramMissingError(
-            f"{name} is not installed; as root on Debian: sh tests/live/install-servers.sh"
-        )
+        raise ProgramMissingError(f"{name} is not installed; on Debian: sh tests/live/install-servers.sh")
     return str(path)
 
 

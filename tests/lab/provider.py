@@ -1,6 +1,6 @@
 """The payment provider: an outside company's HTTP service, which the shop calls but does not run.
 
-Its pace comes from a file that a scenario may rewrite. It has no telemetry of its own: the shop sees only calls.
+Its pace comes from a file that a scenario may rewrite. It has no telemetry: the shop sees only its calls.
 """
 
 from __future__ import annotations

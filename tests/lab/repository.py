@@ -1,6 +1,6 @@
 """The shop's Git repository: a history of real commits, and a checked-out tree per deployed commit.
 
-The tree under tests/lab/sources is the state before any scenario; scenarios commit edits on top. Must not deploy.
+tests/lab/sources is the state before any scenario; scenarios commit edits on top. It must not deploy.
 """
 
 from __future__ import annotations

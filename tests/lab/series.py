@@ -10,14 +10,22 @@ import urllib.parse
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-LEFT_OUT = (
-    ".*_bucket|ALERTS|ALERTS_FOR_STATE|python_info|scrape_.*|process_(open|max|virtual).*|python_gc_objects.*"
+LEFT_OUT = "|".join(
+    (
+        ".*_bucket",
+        "ALERTS.*",
+        "python_info",
+        "python_gc_objects.*",
+        "scrape_.*",
+        "process_(open|max|virtual).*",
+    )
 )
 # What Prometheus adds about the scrape itself; the pod says the same and says it better.
 DROPPED_LABELS = frozenset({"__name__", "instance", "job"})
@@ -62,7 +70,7 @@ def write(url: str, start: datetime, end: datetime, step: int, target: Path) -> 
     result = query_range(url, f'{{__name__=~".+",__name__!~"{LEFT_OUT}"}}', first, last, step)
     table = columns(result, first, count, step)
     moments = [datetime.fromtimestamp(first + index * step, UTC) for index in range(count)]
-    arrays: dict[str, pa.Array] = {"timestamp": pa.array(moments, pa.timestamp("ms", tz="UTC"))}
+    arrays: dict[str, pa.Array[Any]] = {"timestamp": pa.array(moments, pa.timestamp("ms", tz="UTC"))}
     arrays |= {name: pa.array(column, pa.float64()) for name, column in table.items()}
     pq.write_table(pa.table(arrays), target, compression="zstd", compression_level=9, write_statistics=False)
     return len(table)

@@ -109,6 +109,7 @@ def application(spec: Spec) -> Starlette:
         if "pool" in settings:
             await database.close()
         provider.shutdown()
+        journal.close()
 
     routes = [Route("/healthz", healthz), Route("/metrics", metrics), *service.routes]
     return Starlette(routes=routes, lifespan=lifespan)

@@ -1,6 +1,7 @@
 """The shop as a whole: everything started, rolled out, and ended again.
 
-Knows how to run and change the shop, not what is wrong with it (scenarios) nor what to keep of it (recording).
+Knows how to run and change the shop, not what is wrong with it (scenarios) nor what to keep of it
+(recording).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+
+import psycopg
 
 from tests.lab import loadgen, provider
 from tests.lab.cluster import NAMESPACE, Cluster, Pod, manifest
@@ -99,6 +102,7 @@ class Shop:
         self.demand = loadgen.Demand(**(sizes(options.rows).__dict__ | {"rate": options.rate}))
         self._registry = root / "registry.json"
         self._urls: dict[str, str] = {}
+        self._held: list[psycopg.Connection[tuple[object, ...]]] = []
 
     def __enter__(self) -> Shop:
         try:
@@ -133,6 +137,8 @@ class Shop:
         self.progress(f"the shop is up after {time.monotonic() - began:.0f} s")
 
     def stop(self) -> None:
+        for session in self._held:
+            session.close()
         self.supervisor.stop_all()
         self.inbox.stop()
         self.pod_metrics.stop()
@@ -254,6 +260,13 @@ class Shop:
         self.monitoring.remove_target(old.pod.name)
         self.supervisor.stop(old.process)
         self.progress(f"rolled out {service} {version}")
+
+    def hold_open(self, application: str, statements: list[str]) -> None:
+        """Somebody else's session: begins a transaction, runs the statements and then just sits there."""
+        session = psycopg.connect(self.postgres.dsn(), application_name=application)
+        self._held.append(session)
+        for statement in statements:
+            session.execute(statement.encode())
 
     def wait(self, seconds: float) -> None:
         """Let the shop run; a process that ends by itself ends the run."""

@@ -154,6 +154,9 @@ class Journal:
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()
 
+    def close(self) -> None:
+        self._file.close()
+
     def info(self, body: str, **attributes: object) -> None:
         self.write("INFO", body, **attributes)
 

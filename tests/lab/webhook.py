@@ -1,4 +1,4 @@
-"""Receives what Alertmanager sends and keeps it byte for byte. Must not judge it beyond telling alerts apart."""
+"""Receives what Alertmanager sends and keeps it byte for byte. It only tells alerts apart."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Checkout's new version looks orders up by a column that nothing indexes.
 
-The commit changes the statement and brings no migration. A harmless deploy of cart lands after it, closer to the
-alert, and a harmless one of catalogue lies in the baseline.
+The commit changes the statement and brings no migration. A harmless deploy of cart lands after it, closer to
+the alert, and a harmless one of catalogue lies in the baseline.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class MissingIndex(Scenario):
     """Version 1.9.0 of checkout."""
 
     name = "missing-index-after-deploy"
-    about = "checkout's new version filters orders by a column without an index; cart's deploy after it is innocent"
+    about = "checkout's new version filters orders by a column without index; cart's later deploy is innocent"
 
     def __init__(self) -> None:
         self._guilty = ""

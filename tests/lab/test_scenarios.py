@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import ast
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.lab.cluster import manifest
+from tests.lab.conformance import TELLING
+from tests.lab.loadgen import Demand
+from tests.lab.monitoring import Levels, rules
+from tests.lab.provider import Pace
+from tests.lab.repository import Edit, Repository
+from tests.lab.shop import FIRST_VERSIONS, Options, Shop
+from tests.lab.stage import NoSuchScenarioError, Scenario, scenario, scenarios
+
+NAMES = list(scenarios())
+
+
+class Rehearsal:
+    """The shop as a scenario sees it, with a real repository and nothing running."""
+
+    def __init__(self, root: Path) -> None:
+        self.repository = Repository(root / "repository", root / "trees")
+        self.repository.build_history({"cart": manifest("cart")}, datetime.now(UTC))
+        self.options = Options()
+        self.demand = Demand()
+        self.deployed: list[tuple[str, str, str]] = []
+        self.progress = print
+
+    def wait(self, seconds: float) -> None:
+        assert seconds >= 0
+
+    def commit(self, message: str, edits: list[Edit]) -> str:
+        return self.repository.commit(message, edits)
+
+    def roll_out(self, service: str, version: str, commit: str) -> None:
+        source = self.repository.tree(commit) / "services" / service / "app.py"
+        ast.parse(source.read_text())
+        self.deployed.append((service, version, commit))
+
+    def set_demand(self, demand: Demand) -> None:
+        assert demand.rate > 0
+
+    def set_provider_pace(self, pace: Pace) -> None:
+        assert pace.seconds > 0
+
+    def hold_open(self, application: str, statements: list[str]) -> None:
+        assert application
+        assert statements
+
+
+def rehearse(name: str, root: Path) -> tuple[Scenario, Rehearsal]:
+    rehearsal, played = Rehearsal(root), scenario(name)
+    shop = cast(Shop, rehearsal)
+    played.baseline(shop, 600)
+    played.inject(shop)
+    played.after_alert(shop)
+    return played, rehearsal
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_change_applies_to_the_shops_sources_and_raises_a_version(name: str, tmp_path: Path) -> None:
+    _, rehearsal = rehearse(name, tmp_path)
+    versions = dict(FIRST_VERSIONS)
+    for service, version, _ in rehearsal.deployed:
+        assert [int(part) for part in version.split(".")] > [
+            int(part) for part in versions[service].split(".")
+        ]
+        versions[service] = version
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_truth_names_only_what_was_deployed(name: str, tmp_path: Path) -> None:
+    played, rehearsal = rehearse(name, tmp_path)
+    truth = played.truth()
+    deployed = {commit for _, _, commit in rehearsal.deployed}
+    assert set(truth.decoys) <= deployed
+    assert truth.decoys
+    assert truth.commit in {None, "none", *deployed}
+    assert truth.commit not in truth.decoys
+    assert set(truth.services) <= set(FIRST_VERSIONS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_commit_gives_the_answer_away(name: str, tmp_path: Path) -> None:
+    _, rehearsal = rehearse(name, tmp_path)
+    for commit in rehearsal.repository.commits():
+        text = f"{commit.message}\n{commit.diff}".lower()
+        assert not [word for word in TELLING if word in text]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_alert_a_scenario_waits_for_is_a_rule(name: str) -> None:
+    assert f"'alert': '{scenario(name).alert}'" in str(rules(Levels()))
+
+
+def test_an_unknown_scenario_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(NoSuchScenarioError, match="slow-dependency"):
+        scenario("no-such-thing")
