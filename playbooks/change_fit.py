@@ -23,6 +23,8 @@ from playbooks.diffs import Diff, Line, Pair, read_diff
 from playbooks.look import FaultLook
 
 HARMLESS = -3.5
+_MOST = {True: 3.6, False: 2.2}
+"""The most a diff may say for guilt: an edit that innocents rarely make says more than one that any change may hold."""
 _ARROW = re.compile(r"(\d[\w.%]*)\s*(?:->|=>|→|to)\s*(\d[\w.%]*)")
 _KINDS: Mapping[str, Mapping[Effect, float]] = {
     "scale": {Effect.CPU: 0.6, Effect.QUEUE: 0.6, Effect.LATENCY: 0.5, Effect.POOL: 0.5, Effect.STARVED: 0.4},
@@ -118,7 +120,7 @@ class Fitter:
                 slow=False,
                 harmless=False,
             )
-        value = max(-2.0, min(3.0, 5.0 * (score - 0.42)))
+        value = max(-2.0, min(_MOST[best[2].telling], 6.0 * (score - 0.42)))
         trace, seen = best[2], best[1]
         return Fit(
             Step(value, _says(trace, seen, value)),
@@ -267,7 +269,7 @@ def _sick(pod: Pod) -> bool:
 def _by_version(change: Change, look: FaultLook) -> Step:
     """Series that carry a version or pod: do those of the new one move, and those of others not?"""
     labels = [label for label in (change.version, *change.pods) if label and len(label) >= 2][:20]
-    tagged = [m for m in look.moved if re.search(r"version|pod", m.text[:2000]) and m.direction > 0]
+    tagged = [m for m in look.moved if re.search(r"\b(version|pod)=\"", m.text[:2000]) and m.direction > 0]
     if not labels or not tagged:
         return Step(0.0, "")
     new = [m for m in tagged if any(f'"{label}"' in m.text for label in labels)]

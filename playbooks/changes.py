@@ -24,7 +24,8 @@ from playbooks.look import FaultLook
 from playbooks.model import Finding
 
 _PRIOR = -1.2
-_PER_CANDIDATE = -0.25
+_PER_VEHICLE = -0.25
+_PER_INSIDE = -0.4
 _NOT_NAMED = -0.3
 _MAYBE_INSIDE = -0.9
 _ANOTHERS = -0.7
@@ -170,7 +171,7 @@ def _weigh(
 ) -> _Weighed:  # noqa: PLR0913, E501 - one call site
     fit = fitter.fit(candidate)
     steps = (
-        ("prior", _prior(candidate, len({c.id for c in found}), services)),
+        ("prior", _prior(candidate, found, services)),
         ("reach", reach(candidate, look, suspects(look))),
         ("order", order(candidate, look, fit.slow)),
         ("canary", canary(candidate, look, cluster)),
@@ -180,10 +181,12 @@ def _weigh(
     return _Weighed(candidate, fit, steps)
 
 
-def _prior(candidate: Candidate, count: int, services: Sequence[str]) -> Step:
-    value = _PRIOR + _PER_CANDIDATE * math.log(max(1, count))
+def _prior(candidate: Candidate, found: Sequence[Candidate], services: Sequence[str]) -> Step:
+    """Vehicles share the prior; commits inside one that it does not name share what it leaves them."""
+    value = _PRIOR + _PER_VEHICLE * math.log(max(1, sum(c.named for c in found)))
     if not candidate.named:
-        value += _NOT_NAMED if candidate.sure else _MAYBE_INSIDE
+        inside = sum(not c.named and c.vehicle == candidate.vehicle for c in found)
+        value += (_NOT_NAMED if candidate.sure else _MAYBE_INSIDE) + _PER_INSIDE * math.log(max(1, inside))
     owned = (
         owners(candidate.commit.files, {bare(s): s for s in services}) if candidate.commit else frozenset()
     )
@@ -258,7 +261,9 @@ def _judged(item: _Weighed, look: FaultLook, probability: float) -> JudgedChange
 
 
 def _reason(kind: str, step: Step, item: _Weighed) -> Reason:
-    state: Literal["yes", "no", "unknown"] = "unknown" if abs(step.value) < 0.05 else ("yes" if step.value > 0 else "no")
+    state: Literal["yes", "no", "unknown"] = (
+        "unknown" if abs(step.value) < 0.05 else ("yes" if step.value > 0 else "no")
+    )
     finding = Finding(
         judge=f"changes.{kind}",
         state=state,

@@ -51,6 +51,10 @@ _DEV_ONLY = re.compile(
 )
 
 
+_TIDIED = 0.5
+"""What is left of the suspicion of an edit that lost nothing: most are what they say, tidying."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """One edit as found: what it says, where, and what it can do."""
@@ -62,6 +66,7 @@ class Trace:
     effects: Mapping[Effect, float]
     cause: str
     slow: bool = False
+    telling: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,9 @@ def _dependency(file: FileDiff) -> list[Trace]:
     if not shipped or file.path.endswith(("go.sum", "package-lock.json", "yarn.lock")):
         return []
     first = shipped[0].text.strip()
-    return [Trace("dependency", "moves a dependency", file.path, first, DEPENDENCY, "bad_deploy")]
+    return [
+        Trace("dependency", "moves a dependency", file.path, first, DEPENDENCY, "bad_deploy", telling=False)
+    ]
 
 
 Found = list[tuple[Pair, Trace]]
@@ -215,7 +222,7 @@ def _kind(pair: Pair) -> str:
     if not gone and not come:
         return ""
     if all(word in _SIGNS for word in (*gone, *come)):
-        return "flip"
+        return "" if [*gone, *come] in (["&"], ["*"]) else "flip"
     if len(gone) == len(come) == 1 and all(_QUOTED.match(word) for word in (*gone, *come)):
         return "key"
     if len(gone) == len(come) == 1 and (_is_key(pair.old, gone[0]) and _is_key(pair.new, come[0])):
@@ -261,8 +268,18 @@ def _edits(file: FileDiff, added: Sequence[Line], removed: Sequence[Line]) -> It
         if edit.side == "touch":
             hits, gone = [*hits, *gone], []
         if len(hits) > len(gone):
+            effects = (
+                _scaled(edit.effects, _TIDIED) if edit.side == "touch" and file.conserved else edit.effects
+            )
             yield Trace(
-                edit.name, edit.says, file.path, hits[0].text.strip(), edit.effects, edit.cause, edit.slow
+                edit.name,
+                edit.says,
+                file.path,
+                hits[0].text.strip(),
+                effects,
+                edit.cause,
+                edit.slow,
+                edit.side != "touch",
             )
 
 
@@ -341,6 +358,6 @@ def _general(files: Sequence[FileDiff]) -> dict[Effect, float]:
         if file.renames_only or not (file.added or file.removed) or file.role is Role.DEPENDENCY:
             continue
         base = ANY_CONFIG if file.role is Role.CONFIG else ANY_CODE
-        for effect, weight in base.items():
+        for effect, weight in _scaled(base, _TIDIED if file.conserved else 1.0).items():
             merged[effect] = max(weight, merged.get(effect, 0.0))
     return merged

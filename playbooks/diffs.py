@@ -65,9 +65,11 @@ _LOGGING = re.compile(
     r"(\(\w*\))?(\.\w{2,20}(\(\w*\))?){0,3}\(|^\s*(counter|gauge|histogram|print|println|printf|puts|fmt\.print\w*|system\.out\.print\w*)\s*\(",
     re.IGNORECASE,
 )
+_SAYS = re.compile(r"[A-Za-z0-9]")
 _IMPORT = re.compile(
     r"^\s*(import\s|from\s+\S+\s+import\s|require(_relative)?[\s(]|use\s+\w+::|using\s+\w|#include|package\s)"
 )
+_HUNK_PATH = re.compile(r"^@@ (?!-\d)([\w@./-]{1,200}\.[A-Za-z]\w{0,9})(?=[\s:]|$)")
 _WORDS = re.compile(r"[A-Za-z_$@][\w$]*|\d[\w.]*|\"[^\"]*\"|'[^']*'|`[^`]*`|[^\sA-Za-z0-9_]")
 
 
@@ -106,6 +108,7 @@ class FileDiff:
     logging_only: bool = False
     comments_only: bool = False
     renames_only: bool = False
+    conserved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,9 @@ def _split(rows: Sequence[str], files: Sequence[str]) -> list[tuple[str, list[st
             in_header = False
         else:
             in_header = in_header and not row.startswith("@@")
+            named = _HUNK_PATH.match(row)
+            if named and (not parts or named.group(1) != parts[-1][0]):
+                parts.append((_clean(named.group(1)), []))
             if not parts:
                 parts.append((files[0] if files else "", []))
             if not in_header:
@@ -184,8 +190,8 @@ def _clean(path: str) -> str:
 def _file(path: str, body: Sequence[str]) -> FileDiff:
     lines = _lines(body)
     changed = [line for line in lines if line.sign != " "]
-    live = [line for line in changed if line.text.strip() and not _COMMENT.match(line.text)]
-    spoken = [line for line in live if not _LOGGING.match(line.text)]
+    live = [line for line in changed if _SAYS.search(line.text) and not _COMMENT.match(line.text)]
+    spoken = [line for line in live if not _is_logging(line)]
     added, removed = _without_moved(spoken)
     pairs = _pairs(lines, added, removed)
     return FileDiff(
@@ -198,7 +204,12 @@ def _file(path: str, body: Sequence[str]) -> FileDiff:
         comments_only=bool(changed) and not live,
         logging_only=bool(live) and not added and not removed and len(spoken) < len(live),
         renames_only=_renames_only(added, removed, pairs),
+        conserved=any(line.sign == "-" for line in live) and _conserved(added, removed),
     )
+
+
+def _is_logging(line: Line) -> bool:
+    return bool(_LOGGING.match(line.text) or (line.parents and _LOGGING.match(line.parents[0])))
 
 
 def _lines(body: Sequence[str]) -> list[Line]:
@@ -302,6 +313,20 @@ def _renames_only(added: Sequence[Line], removed: Sequence[Line], pairs: Sequenc
             if not (_is_name(before) and _is_name(after)) or names.setdefault(before, after) != after:
                 return False
     return bool(names) and len(set(names.values())) == len(names)
+
+
+def _conserved(added: Sequence[Line], removed: Sequence[Line]) -> bool:
+    """Whether nothing was lost: the words, numbers and strings taken out stand again in what was put in.
+
+    So look extracted helpers and tidied code. It is no proof: a sign may have been turned round.
+    """
+    gone = Counter(
+        word for line in removed for word in words_of(line.text) if word[0].isalnum() or word[0] in "\"'`_"
+    )
+    come = {word for line in added for word in words_of(line.text)}
+    lost = sum(n for word, n in gone.items() if word not in come)
+    literals = any(word not in come for word in gone if word[0].isdigit() or word[0] in "\"'`")
+    return not literals and lost <= 0.25 * sum(gone.values())
 
 
 _KEYWORDS = frozenset(
