@@ -18,7 +18,7 @@ from bot.locks import held
 from bot.store import Store
 from connectors.contract import Sources, Unavailable
 from graph.context import Context, Options, Progress, Weigh
-from graph.decisions import Confirm, Decision, Label, Partly, RuleOut, Skip, SomethingElse, label
+from graph.decisions import Confirm, Decision, Label, Partly, RuleOut, Skip, SomethingElse, label, pending
 from graph.errors import NotWaitingError, OtherIncidentError
 from graph.judgement import weigh
 from graph.model import Weighing
@@ -154,6 +154,8 @@ class Investigator:
         state = run.state()
         if state is None or not run.waits():
             raise NotWaitingError(f"{run.thread!r} does not wait for an answer: let it investigate first")
+        if pending(self.record.labels(run.thread), state["weighing"], state["ruled_out"]):
+            raise NotWaitingError(f"{run.thread!r} was answered already: let it investigate first")
         weighing = self.record.get_weighing(run.thread, state["weighing"])
         said = label(decision, state["weighing"], weighing)
         self.record.put_label(run.thread, said)

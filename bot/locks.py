@@ -22,7 +22,7 @@ def held(directory: Path, thread: str) -> Iterator[None]:
     Raises:
         BusyError: another process holds it.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (directory / f"{digest(thread.encode())[:16]}.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -84,7 +84,10 @@ def _opened(path: Path) -> sqlite3.Connection:
         BadInputError: the file cannot be used.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(
+            mode=0o600
+        )  # evidence is nobody else's to read; SQLite gives its other files the same mode
         connection = connect(path)
         connection.row_factory = sqlite3.Row
         connection.isolation_level = None

@@ -47,12 +47,13 @@ def ask_all(context: Context, task: Task, attempt: int) -> Update:
     for question in map(question_of, task["questions"]):
         answer = asker.outcome(question, hangs)
         if answer is None:
-            update["partial"] = f"the budget of {context.options.seconds:g} s is spent"
             update["not_asked"] = [task["source"]]
             break
         hangs = hangs or isinstance(answer, _TimedOut)
         context.record.put_answer(context.thread, question, answer)
         update["readings" if isinstance(answer, Reading) else "unavailable"].append(question_id(question))
+    if "not_asked" in update or (hangs and context.left() <= 0):
+        update["partial"] = f"the budget of {context.options.seconds:g} s is spent"
     update["spent_seconds"] = context.spent()
     return update
 

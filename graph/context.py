@@ -32,7 +32,7 @@ class Options:
 
     seconds: float = 60.0
     queries: int = 200
-    question_seconds: float = 10.0
+    question_seconds: float = 20.0
     confirm: Literal["ask", "yes", "no"] = "ask"
 
     def decision(self) -> Decision | None:

@@ -109,7 +109,7 @@ def readings_of(record: Record, thread: str, ids: Iterable[str]) -> tuple[Readin
 
 def coverage(asked: Sequence[Asked], not_asked: Sequence[str], why: str) -> dict[str, str]:
     """What each kind of source contributed: "ok" with at least one answer, else why there is none."""
-    reasons = dict.fromkeys(map(str, Source), "not configured")
+    reasons = dict.fromkeys(map(str, Source), "no source of this kind")
     reasons |= dict.fromkeys(not_asked, why)
     for each in reversed(asked):
         if isinstance(each.answer, Unavailable):

@@ -161,3 +161,22 @@ def test_a_gap_is_kept_with_its_question_and_its_reason(tmp_path: Path) -> None:
         outcome = Investigator(sources, record, CLOSE, weigh=toy_weigh).investigate(INCIDENT)
     assert [(gap.question.name, gap.answer.source) for gap in outcome.gaps] == [("LogSample", "logs")]
     assert _stored(path).gaps == outcome.gaps
+
+
+def test_a_variable_of_the_environment_does_not_send_the_evidence_to_a_tracing_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LANGSMITH_TRACING", "true")
+    utils = pytest.importorskip("langsmith.utils")
+    utils.get_env_var.cache_clear()
+    traced = []
+
+    def listen(_: Progress) -> None:
+        traced.append(utils.tracing_is_enabled())
+
+    assert utils.tracing_is_enabled()
+    Investigator(FakeSources(), MemoryRecord(), CLOSE, listen, weigh=toy_weigh).investigate(INCIDENT)
+    monkeypatch.undo()
+    utils.get_env_var.cache_clear()
+    assert traced
+    assert not any(traced)

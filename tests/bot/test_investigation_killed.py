@@ -13,6 +13,7 @@ import pytest
 from bot.investigation import Confirm, Investigator, Options, Outcome, RuleOut
 from bot.store import Store
 from connectors.contract import Source
+from graph.errors import NotWaitingError
 from graph.record import weighing_bytes
 from tests.bot.killed import LoggedSources
 from tests.graph.fakes import INCIDENT, FakeSources, toy_weigh
@@ -97,3 +98,14 @@ def test_a_closed_investigation_leaves_no_checkpoints(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "store.db")) as file:
         for table in ("checkpoints", "writes"):
             assert file.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+def test_a_second_answer_does_not_overtake_one_that_was_heard(tmp_path: Path) -> None:
+    store, log = tmp_path / "store.db", tmp_path / "asked"
+    with Store(store) as record:
+        runs = Investigator(LoggedSources(log), record, weigh=toy_weigh)
+        runs.investigate(INCIDENT)
+        assert _run(store, log, "confirm", RULE_OUT.model_dump_json()) == -signal.SIGKILL
+        with pytest.raises(NotWaitingError, match="answered already"):
+            runs.answer(INCIDENT.id, Confirm())
+        assert runs.investigate(INCIDENT).ruled_out == ("missing_index",)

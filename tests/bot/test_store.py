@@ -177,3 +177,10 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         file.execute(f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(BadInputError, match="newer version"):
         Store(tmp_path / "store.db")
+
+
+def test_nobody_else_can_read_the_store(tmp_path: Path) -> None:
+    with Store(tmp_path / "state" / "store.db") as store:
+        store.open(THREAD, INCIDENT)
+        modes = {file.name: file.stat().st_mode & 0o077 for file in (tmp_path / "state").iterdir()}
+    assert modes == {"store.db": 0, "store.db-wal": 0, "store.db-shm": 0}

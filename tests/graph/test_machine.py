@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import pytest
 
@@ -20,7 +20,9 @@ from bot.investigation import (
 from connectors.contract import Question, Reading, Source, Unavailable
 from graph.asking import ATTEMPTS
 from graph.errors import NotWaitingError, OtherIncidentError, UnknownProposalError
+from graph.model import Weighing
 from graph.record import MemoryRecord, weighing_bytes
+from playbooks.model import Incident
 from tests.graph.fakes import INCIDENT, FakeSources, Flaky, is_busy, raises, reading, refuses, toy_weigh
 
 CLOSE = Options(confirm="no")
@@ -77,12 +79,12 @@ def test_sources_are_asked_side_by_side() -> None:
 def test_the_readings_are_weighed_in_the_same_order_each_time() -> None:
     orders = []
 
-    def noting(*arguments: object) -> object:
-        orders.append([each.question.key() for each in arguments[1]])  # type: ignore[attr-defined]  # readings
-        return toy_weigh(*arguments)  # type: ignore[arg-type]  # passed through
+    def noting(incident: Incident, readings: Sequence[Reading], ruled_out: Collection[str]) -> Weighing:
+        orders.append([each.question.key() for each in readings])
+        return toy_weigh(incident, readings, ruled_out)
 
     for _ in range(2):
-        Investigator(FakeSources(), MemoryRecord(), CLOSE, weigh=noting).investigate(INCIDENT)  # type: ignore[arg-type]  # see above
+        Investigator(FakeSources(), MemoryRecord(), CLOSE, weigh=noting).investigate(INCIDENT)
     assert orders[: len(orders) // 2] == orders[len(orders) // 2 :]
 
 
@@ -102,7 +104,7 @@ def test_a_source_with_one_answer_is_ok_and_its_gap_is_still_told() -> None:
 def test_a_source_that_is_not_configured_is_said_to_be_so() -> None:
     outcome = _investigated(FakeSources(available=[Source.METRICS]))
     assert outcome.coverage["metrics"] == "ok"
-    assert outcome.coverage["logs"] == "unavailable: not configured"
+    assert outcome.coverage["logs"] == "unavailable: no source of this kind"
 
 
 def test_without_any_source_there_is_still_an_outcome() -> None:
@@ -191,6 +193,32 @@ def test_the_budget_of_queries_holds_while_more_is_wanted() -> None:
     outcome = _investigated(sources, Options(queries=swept + 1, confirm="no"))
     assert outcome.queries == swept + 1
     assert outcome.partial == f"the budget of {swept + 1} queries is spent"
+
+
+def test_a_source_that_hangs_until_the_budget_ends_makes_the_outcome_partial(
+    hanging: threading.Event,
+) -> None:
+    def hangs(question: Question) -> Reading:
+        hanging.wait()
+        return reading(question)
+
+    outcome = _investigated(FakeSources({"SeriesSweep": hangs}), Options(seconds=1, confirm="no"))
+    assert outcome.coverage["metrics"].startswith("unavailable: timed out after")
+    assert outcome.coverage["logs"] == "ok"
+    assert outcome.partial == "the budget of 1 s is spent"
+
+
+def test_a_judgement_that_raises_loses_nothing_that_was_asked() -> None:
+    sources, record = FakeSources(), MemoryRecord()
+
+    def broken(*_: object) -> Weighing:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Investigator(sources, record, CLOSE, weigh=broken).investigate(INCIDENT)
+    outcome = Investigator(sources, record, CLOSE, weigh=toy_weigh).investigate(INCIDENT)
+    assert outcome.status == "closed"
+    assert set(sources.asked.values()) == {1}
 
 
 def test_the_clock_ends_asking_in_the_middle_of_the_sweep() -> None:
