@@ -18,7 +18,7 @@ NODES = ("node-a", "node-b", "node-c")
 REGISTRY = "registry.shop.example/shop"
 # Kubernetes leaves out the characters that could form words.
 SAFE = "bcdfghjklmnpqrstvwxz2456789"
-MEMORY_LIMIT = "512Mi"
+MEMORY_LIMIT_BYTES = 256 * 1024 * 1024
 PORT = 8080
 ADDRESSES = {"node-a": 11, "node-b": 12, "node-c": 13}
 
@@ -38,6 +38,14 @@ def uid(seed: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://shop.example/{seed}"))
 
 
+@dataclass(frozen=True)
+class Killed:
+    """The end of a container that outgrew its memory limit."""
+
+    started: datetime
+    at: datetime
+
+
 @dataclass
 class Pod:
     """One pod of one revision."""
@@ -49,6 +57,9 @@ class Pod:
     created: datetime
     image: str
     ready: datetime | None = None
+    restarts: int = 0
+    started: datetime | None = None
+    killed: Killed | None = None
     deleted: datetime | None = None
 
 
@@ -123,6 +134,16 @@ class Cluster:
     def mark_ready(self, pod: Pod) -> None:
         pod.ready = self._clock()
 
+    def out_of_memory(self, pod: Pod) -> None:
+        """The container was killed for its memory and starts again in the same pod."""
+        now = self._clock()
+        pod.killed = Killed(pod.started or pod.created, now)
+        pod.restarts += 1
+        pod.started, pod.ready = now, None
+        self._tell("Pod", pod.name, "Pulled", f'Container image "{pod.image}" already present on machine')
+        self._tell("Pod", pod.name, "Created", f"Created container {pod.service}")
+        self._tell("Pod", pod.name, "Started", f"Started container {pod.service}")
+
     def retire_old(self, service: str) -> None:
         """Scale every revision but the newest down to nothing."""
         for revision in self.revisions[service][:-1]:
@@ -161,7 +182,7 @@ def container(service: str, image: str) -> Object:
         "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 5},
         "resources": {
             "requests": {"cpu": "250m", "memory": "128Mi"},
-            "limits": {"cpu": "1", "memory": MEMORY_LIMIT},
+            "limits": {"cpu": "1", "memory": f"{MEMORY_LIMIT_BYTES >> 20}Mi"},
         },
     }
 

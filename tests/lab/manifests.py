@@ -160,6 +160,21 @@ def replica_set(revision: Revision) -> Object:
     }
 
 
+def last_state(pod: Pod) -> Object:
+    """How the container before this one ended."""
+    if pod.killed is None:
+        return {}
+    return {
+        "terminated": {
+            "reason": "OOMKilled",
+            "exitCode": 137,
+            "startedAt": stamp(pod.killed.started),
+            "finishedAt": stamp(pod.killed.at),
+            "containerID": f"containerd://{uid(f'{pod.name}/{pod.restarts}').replace('-', '') * 2}",
+        }
+    }
+
+
 def pod_object(pod: Pod, revision: Revision) -> Object:
     up = pod.ready or pod.created
     conditions: list[Object] = [
@@ -178,9 +193,9 @@ def pod_object(pod: Pod, revision: Revision) -> Object:
         "containerID": f"containerd://{uid(pod.name).replace('-', '') * 2}",
         "ready": pod.ready is not None,
         "started": pod.ready is not None,
-        "restartCount": 0,
-        "state": {"running": {"startedAt": stamp(pod.created)}},
-        "lastState": {},
+        "restartCount": pod.restarts,
+        "state": {"running": {"startedAt": stamp(pod.started or pod.created)}},
+        "lastState": last_state(pod),
     }
     body = template(revision, with_hash=True)["spec"]
     assert isinstance(body, dict)

@@ -117,13 +117,27 @@ def quiet(levels: Levels) -> dict[str, object]:
     )
 
 
+def restarts(levels: Levels) -> dict[str, object]:
+    """A page for a container that ended and was started again; its labels are the series' own."""
+    return alert(
+        "ContainerRestarted",
+        f'increase(kube_pod_container_status_restarts_total{{namespace="{NAMESPACE}"}}[5m]) > 0',
+        replace(levels, hold_seconds=0),
+        {},
+        {
+            "summary": "a container of {{ $labels.service }} restarted",
+            "description": "Pod {{ $labels.pod }} on {{ $labels.node }} restarted.",
+        },
+    )
+
+
 def rules(levels: Levels) -> dict[str, object]:
     recording = [
         *family("service", "http_server", SERVER, "namespace, service"),
         *family("service_route", "http_server", SERVER, "namespace, service, method, route"),
         *family("service_peer", "http_client", CLIENT, "namespace, service, peer"),
     ]
-    pages = [*alerts("checkout", levels), *alerts("gateway", levels), quiet(levels)]
+    pages = [*alerts("checkout", levels), *alerts("gateway", levels), quiet(levels), restarts(levels)]
     interval = f"{levels.scrape_seconds}s"
     return {
         "groups": [

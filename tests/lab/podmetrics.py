@@ -15,10 +15,9 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily, Metric, UntypedMetricFamily
 from prometheus_client.registry import Collector
 
-from tests.lab.cluster import NAMESPACE, Pod
+from tests.lab.cluster import MEMORY_LIMIT_BYTES, NAMESPACE, Pod
 from tests.lab.pgexporter import Quiet
 
-MEMORY_LIMIT_BYTES = 512 * 1024 * 1024
 LABELS = ("namespace", "pod", "container", "service", "node")
 
 Pods = Callable[[], list[tuple[Pod, int]]]
@@ -54,7 +53,7 @@ class Containers(Collector):
             except (FileNotFoundError, ProcessLookupError):  # ended between the list and the look
                 continue
             limit.add_metric(labels, MEMORY_LIMIT_BYTES)
-            restarts.add_metric(labels, 0)
+            restarts.add_metric(labels, pod.restarts)
             ready.add_metric(labels, float(pod.ready is not None))
         return [cpu, memory, limit, restarts, ready]
 

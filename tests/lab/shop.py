@@ -18,11 +18,11 @@ from types import TracebackType
 import psycopg
 
 from tests.lab import loadgen, provider
-from tests.lab.cluster import NAMESPACE, Cluster, Pod, manifest
+from tests.lab.cluster import MEMORY_LIMIT_BYTES, NAMESPACE, Cluster, Pod, manifest
 from tests.lab.database import Postgres, sizes
 from tests.lab.monitoring import Levels, Monitoring, Target
 from tests.lab.peers import write_registry
-from tests.lab.podmetrics import PodMetrics
+from tests.lab.podmetrics import PodMetrics, resident_bytes
 from tests.lab.repository import Edit, Repository
 from tests.lab.service import Spec
 from tests.lab.supervisor import Running, StartError, Supervisor, answers, free_port, tail, wait_until
@@ -210,15 +210,16 @@ class Shop:
             logs=str(self.root / "telemetry" / f"{pod.name}.logs.jsonl"),
             sampling=self.options.sampling,
         )
-        path = spec.save(self.root / "specs" / f"{pod.name}.json")
-        return Deployed(pod, spec, self._start_module(pod.name, "service", str(path)))
+        return Deployed(pod, spec, self._start_service(spec))
+
+    def _start_service(self, spec: Spec) -> Running:
+        path = spec.save(self.root / "specs" / f"{spec.pod}.json")
+        return self._start_module(spec.pod, "service", str(path))
 
     def _take_over(self, deployed: Deployed) -> None:
         """Wait until the new process is ready and send it all traffic."""
         spec, pod = deployed.spec, deployed.pod
-        url = f"http://127.0.0.1:{spec.port}"
-        wait_until(lambda: answers(f"{url}/healthz"), pod.name, 30, deployed.process)
-        self.cluster.mark_ready(pod)
+        self._wait_ready(deployed)
         labels = {
             "service": spec.service,
             "pod": pod.name,
@@ -228,7 +229,7 @@ class Shop:
             "instance": f"{pod.ip}:8080",
         }
         self.monitoring.add_target(pod.name, Target(spec.port, labels))
-        self._urls[spec.service] = url
+        self._urls[spec.service] = f"http://127.0.0.1:{spec.port}"
         write_registry(self._registry, self._urls)
         self.deployed[spec.service] = deployed
 
@@ -273,10 +274,26 @@ class Shop:
         deadline = time.monotonic() + seconds
         while True:
             self.check()
+            self._enforce_memory_limits()
             left = deadline - time.monotonic()
             if left <= 0:
                 return
             time.sleep(min(1.0, left))
+
+    def _wait_ready(self, deployed: Deployed) -> None:
+        url = f"http://127.0.0.1:{deployed.spec.port}/healthz"
+        wait_until(lambda: answers(url), deployed.pod.name, 30, deployed.process)
+        self.cluster.mark_ready(deployed.pod)
+
+    def _enforce_memory_limits(self) -> None:
+        """What a kubelet does: kill the container that outgrew its limit, start it again in the same pod."""
+        for deployed in self.deployed.values():
+            if resident_bytes(deployed.process.pid) > MEMORY_LIMIT_BYTES:
+                self.supervisor.kill(deployed.process)
+                self.cluster.out_of_memory(deployed.pod)
+                self.progress(f"{deployed.pod.name} was out of memory")
+                deployed.process = self._start_service(deployed.spec)
+                self._wait_ready(deployed)
 
     def check(self) -> None:
         for running in self.supervisor.dead():

@@ -102,3 +102,16 @@ def test_events_older_than_an_hour_are_gone(cluster: Cluster) -> None:
     items = later["items"]
     assert isinstance(items, list)
     assert not of_kind(items, "Event")
+
+
+def test_a_container_killed_for_its_memory_says_so_and_counts_its_restart(cluster: Cluster) -> None:
+    (pod,) = cluster.pods()
+    cluster.out_of_memory(pod)
+    cluster.mark_ready(pod)
+    document = json.loads(json.dumps(snapshot(cluster, datetime(2026, 6, 18, 14, 5, tzinfo=UTC))))
+    (shown,) = of_kind(document["items"], "Pod")
+    kubernetes_validate.validate(shown, KUBERNETES, strict=True)
+    (status,) = shown["status"]["containerStatuses"]
+    assert status["restartCount"] == 1
+    assert status["lastState"]["terminated"]["reason"] == "OOMKilled"
+    assert status["state"]["running"]["startedAt"] > shown["metadata"]["creationTimestamp"]
