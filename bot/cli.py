@@ -56,6 +56,8 @@ def run(arguments: list[str]) -> int:
         return _hung_up()
     except Exception as error:  # noqa: BLE001 - the process edge: a defect becomes one line and a file
         return _defect(error)
+    if code == Exit.INTERRUPTED:  # what typer makes of a KeyboardInterrupt
+        return _refused("interrupted", Exit.INTERRUPTED)
     return code if isinstance(code, int) else Exit.DONE
 
 

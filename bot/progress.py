@@ -51,12 +51,14 @@ def listener(console: Console) -> Listener:
 
 
 class _Lines:
-    """One line a stage, and one for every source that gives no answer."""
+    """One line a stage, with what came of its questions, and one for every source that gives no answer."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._guard = threading.Lock()
         self._told: set[tuple[str, str]] = set()
+        self._stage = ""
+        self._answered = 0
 
     def __enter__(self) -> Self:
         return self
@@ -68,15 +70,23 @@ class _Lines:
 
     def __call__(self, event: Progress) -> None:
         with self._guard:
-            self._tell(event)
+            if event.stage != self._stage:
+                self._turn(event.stage)
+            self._answered += event.state == "answered"
+            if event.source is not None and event.state == "unavailable":
+                self._miss(event.stage, event.source.value, one_line(event.reason, 200))
 
-    def _tell(self, event: Progress) -> None:
-        if event.source is None:
-            if event.state == "started" and _DOING[event.stage]:
-                self._say(f"{event.stage}: {_DOING[event.stage]}")
-        elif event.state == "unavailable" and (event.source.value, event.reason) not in self._told:
-            self._told.add((event.source.value, event.reason))
-            self._say(f"{event.stage}: {event.source.value} unavailable: {one_line(event.reason, 200)}")
+    def _turn(self, stage: str) -> None:
+        if self._answered:
+            self._say(f"{self._stage}: {self._answered} answered")
+        self._stage, self._answered = stage, 0
+        if _DOING[stage]:
+            self._say(f"{stage}: {_DOING[stage]}")
+
+    def _miss(self, stage: str, source: str, reason: str) -> None:
+        if (source, reason) not in self._told:
+            self._told.add((source, reason))
+            self._say(f"{stage}: {source} unavailable: {reason}")
 
     def _say(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)
@@ -108,9 +118,10 @@ class _Display:
             self._live.update(self._drawn())
 
     def _take(self, event: Progress) -> None:
-        if event.source is None:
-            self._spinner.update(text=Text(f"{event.stage}: {_DOING[event.stage]}"))
-        elif event.state == "started":
+        self._spinner.update(text=Text(f"{event.stage}: {_DOING[event.stage]}"))
+        if event.source is None or not event.question:
+            return
+        if event.state == "started":
             self._asked[event.source.value] += 1
         elif event.state == "answered":
             self._answered[event.source.value] += 1
