@@ -34,3 +34,12 @@ def held(directory: Path, thread: str) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+@contextmanager
+def one_at_a_time(directory: Path) -> Iterator[None]:
+    """Wait for whoever is here, then keep the others waiting: for the moment in which a store is made."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (directory / "store.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

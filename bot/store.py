@@ -9,12 +9,15 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
 from bot.errors import BadInputError
+from bot.locks import one_at_a_time
 from connectors import codec
 from connectors.contract import Question, Reading, Unavailable, digest
+from connectors.errors import UndecodableAnswerError
 from graph.decisions import Label
 from graph.errors import NotRecordedError
 from graph.model import Weighing
@@ -71,10 +74,18 @@ def connect(path: Path) -> sqlite3.Connection:
     After a power cut it may lack the last commits, never be broken; a killed process loses nothing.
     """
     connection = sqlite3.connect(path, timeout=WAIT_SECONDS, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("PRAGMA foreign_keys=ON")
+    with ExitStack() as undo:
+        undo.callback(connection.close)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        undo.pop_all()
     return connection
+
+
+def locks_of(path: Path) -> Path:
+    """The directory of a store's locks, beside its file."""
+    return path.with_name(path.name + ".locks")
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -84,16 +95,13 @@ def _opened(path: Path) -> sqlite3.Connection:
         BadInputError: the file cannot be used.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(
-            mode=0o600
-        )  # evidence is nobody else's to read; SQLite gives its other files the same mode
-        connection = connect(path)
-        connection.row_factory = sqlite3.Row
-        connection.isolation_level = None
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found == 0:
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        with one_at_a_time(locks_of(path)):  # SQLite does not wait while another process turns WAL on
+            path.touch(mode=0o600)  # evidence is private; SQLite's other files take this mode over
+            connection = connect(path)
+            connection.isolation_level = None
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+            if found == 0:
+                connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
     except (sqlite3.Error, OSError) as error:
         raise BadInputError(f"the store {path} cannot be used: {error}") from error
     if found > VERSION:
@@ -119,7 +127,7 @@ def _reading_of(question: Question, row: sqlite3.Row, stored: bytes) -> Answered
     """The reading in a row; bytes that do not match their hash are no answer."""
     try:
         data = codec.unpack(stored)
-    except codec.UndecodableAnswerError:
+    except UndecodableAnswerError:
         data = b""
     if digest(data) != row["sha256"]:
         return Unavailable(question.source, "the stored answer no longer matches its hash")
@@ -142,11 +150,12 @@ class Store:
         self._lock = threading.Lock()
         self._loaded: dict[tuple[str, str], Reading] = {}
         self._connection = _opened(path)
+        self._connection.row_factory = sqlite3.Row
 
     @property
     def locks(self) -> Path:
         """The directory of the locks, beside the file."""
-        return self.path.with_name(self.path.name + ".locks")
+        return locks_of(self.path)
 
     def __enter__(self) -> Store:
         return self

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -183,4 +184,12 @@ def test_nobody_else_can_read_the_store(tmp_path: Path) -> None:
     with Store(tmp_path / "state" / "store.db") as store:
         store.open(THREAD, INCIDENT)
         modes = {file.name: file.stat().st_mode & 0o077 for file in (tmp_path / "state").iterdir()}
-    assert modes == {"store.db": 0, "store.db-wal": 0, "store.db-shm": 0}
+    assert modes == {"store.db": 0, "store.db-wal": 0, "store.db-shm": 0, "store.db.locks": 0}
+
+
+def test_a_new_store_can_be_opened_by_several_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for attempt in range(10):
+            stores = list(pool.map(Store, [tmp_path / str(attempt)] * 8))
+            for store in stores:
+                store.close()
