@@ -1,7 +1,7 @@
-"""Judges over the cluster's objects and events: killed, crashing, evicted, unschedulable, starved, or innocent.
+"""Judges over the cluster's objects and events: killed, crashing, evicted, unschedulable, or innocent.
 
-Source: Kubernetes documentation, "Pod Lifecycle", "Node-pressure Eviction", "Debug Running Pods". Rollouts make
-noise of their own (probes fail while a pod starts): that alone is no symptom. Must not judge changes.
+Source: Kubernetes documentation, "Pod Lifecycle", "Node-pressure Eviction", "Debug Running Pods".
+Rollouts make noise of their own (probes fail while a pod starts): that alone is no symptom. Must not judge changes.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def _never(_: Container) -> bool:
 class Sight:
     """One kind of trouble: how a container shows it, which events tell of it, how loudly it speaks.
 
-    `words`: texts of which an event's message must hold one (none: any message). `least`: how often events must have come.
-    `absence`: whether not seeing it says anything.
+    `words`: texts of which an event's message must hold one (none: any message). `least`: how often events
+    must have come. `absence`: whether not seeing it says anything.
     """
 
     judge: str
@@ -49,14 +49,41 @@ class Sight:
 
 
 SIGHTS = (
-    Sight("pod_crash_loop", "in a crash loop", _waits("CrashLoopBackOff"), frozenset({"BackOff"}), ("restarting failed",), strength=7.0),
-    Sight("image_pull_failed", "without an image to run", _waits("ErrImagePull", "ImagePullBackOff", "InvalidImageName"), frozenset({"Failed", "BackOff"}), ("pull image", "pulling image", "ImagePull"), strength=7.0),
-    Sight("container_config_error", "without a configuration to start with", _waits("CreateContainerConfigError", "CreateContainerError", "RunContainerError"), frozenset({"FailedMount", "Failed"}), ("configmap", "secret", "MountVolume", "couldn't find key"), strength=6.0),
-    Sight("pod_evicted", "evicted", _never, frozenset({"Evicted", "Preempted", "TaintManagerEviction"}), strength=6.0),
-    Sight("pod_unschedulable", "without a node to run on", _never, frozenset({"FailedScheduling"}), least=2, strength=5.0),
+    Sight(
+        "pod_crash_loop",
+        "in a crash loop",
+        _waits("CrashLoopBackOff"),
+        frozenset({"BackOff"}),
+        words=("restarting failed",),
+        strength=7.0,
+    ),
+    Sight(
+        "image_pull_failed",
+        "without an image to run",
+        _waits("ErrImagePull", "ImagePullBackOff", "InvalidImageName"),
+        frozenset({"Failed", "BackOff"}),
+        words=("pull image", "pulling image", "ImagePull"),
+        strength=7.0,
+    ),
+    Sight(
+        "container_config_error",
+        "without a configuration to start with",
+        _waits("CreateContainerConfigError", "CreateContainerError", "RunContainerError"),
+        frozenset({"FailedMount", "Failed"}),
+        words=("configmap", "secret", "MountVolume", "couldn't find key"),
+        strength=6.0,
+    ),
+    Sight(
+        "pod_evicted",
+        "evicted",
+        _never,
+        frozenset({"Evicted", "Preempted", "TaintManagerEviction"}),
+        strength=6.0,
+    ),
+    Sight("pod_unschedulable", "without a node to run on", _never, frozenset({"FailedScheduling"}), least=2),
     Sight("probe_failures", "failing its probes", _never, frozenset({"Unhealthy"}), least=3, strength=4.0),
-    Sight("cpu_throttled_event", "throttled", _never, frozenset({"CPUThrottlingHigh"}), strength=5.0, absence=False),
-)  # fmt: skip
+    Sight("cpu_throttled_event", "throttled", _never, frozenset({"CPUThrottlingHigh"}), absence=False),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +232,8 @@ def _restarted(place: _Place) -> DetailedFinding:
         return _quiet(place, "pod_restarted", "restarted")
     pod, container = max(ended, key=lambda pc: (pc[1].restarts, pc[0].name))
     reason = container.last_exit_reason or "no reason given"
-    why = f"{len(ended)} containers restarted, most {pod.name} ({container.restarts} times, last: {short(reason, 60)})"
+    last = short(reason, 60)
+    why = f"{len(ended)} containers restarted, most {pod.name} ({container.restarts} times, last: {last})"
     entity = Entity(kind="pod", name=pod.name)
     strength = 3.0 + min(4.0, float(len(ended)))
     ruling = Ruling(judge="pod_restarted", state="yes", why=why, strength=strength, entity=entity)
@@ -214,10 +242,18 @@ def _restarted(place: _Place) -> DetailedFinding:
 
 _NODE_REASONS = frozenset(
     {
-        "NodeNotReady", "EvictionThresholdMet", "SystemOOM", "NodeHasDiskPressure", "NodeHasInsufficientMemory",
-        "NodeHasInsufficientPID", "NodeUnderPressure", "MemoryPressure", "DiskPressure", "FreeDiskSpaceFailed",
+        "NodeNotReady",
+        "EvictionThresholdMet",
+        "SystemOOM",
+        "NodeHasDiskPressure",
+        "NodeHasInsufficientMemory",
+        "NodeHasInsufficientPID",
+        "NodeUnderPressure",
+        "MemoryPressure",
+        "DiskPressure",
+        "FreeDiskSpaceFailed",
     }
-)  # fmt: skip
+)
 
 
 def _node_pressure(place: _Place) -> DetailedFinding:
@@ -233,14 +269,9 @@ def _node_pressure(place: _Place) -> DetailedFinding:
             return unknown("node_pressure", "the nodes under the service are not known", place.scene)
         why = f"none of the {len(place.nodes)} nodes under the service reports trouble"
         return _verdict(place, Ruling(judge="node_pressure", state="no", why=why, strength=4.0))
-    node = (
-        troubled[0].name
-        if troubled
-        else next((e.name for e in events if e.name in on), sorted(on or {""})[0])
-    )
-    what = (
-        ", ".join(troubled[0].troubles) if troubled else short(events[-1].message or events[-1].reason, 140)
-    )
+    named = [n.name for n in troubled] + [e.name for e in events if e.name in on] + sorted(on)
+    node = named[0] if named else ""
+    what = ", ".join(troubled[0].troubles) if troubled else short(events[-1].message, 140)
     why = f"node {node} reports {what} ({len(events)} events)"
     entity = Entity(kind="node", name=node) if node else None
     ruling = Ruling(judge="node_pressure", state="yes", why=why, strength=6.0, entity=entity)

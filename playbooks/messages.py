@@ -143,7 +143,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
         r"unknown (setting|configuration)",
     ),
     "message_cache": (
-        r"(redis|memcached?|cache)\S*[^.]{0,40}(connection|refused|timeout|timed out|unavailable|down|LOADING|READONLY|MISCONF|evict)",
+        r"(redis|memcached?|cache)\S{0,40}[^.]{0,40}(connection|refused|timeout|timed out|unavailable)",
+        r"redis\S{0,40} (LOADING|READONLY|MISCONF)",
         r"CLUSTERDOWN",
         r"cache (miss storm|unavailable)",
     ),

@@ -27,7 +27,8 @@ QUIET_SECONDS = 60.0
 class Reach:
     """How far the symptom was beyond its usual range, over time.
 
-    `times`: seconds since the epoch, rising. `deviations`: robust deviations on the harmful side, None where there is no sample.
+    `times`: seconds since the epoch, rising. `deviations`: robust deviations on the harmful side, None where
+    there is no sample.
     """
 
     times: tuple[float, ...]
@@ -116,7 +117,7 @@ def judge_provider_status(
     if ours:
         event = ours[0]
         host = next(h for h in external if _same(event, h))
-        why = f"{event.provider} reports {event.component}: {short(event.status, 40)} {short(event.detail, 120)}"
+        why = f"{event.provider} reports {event.component}: {short(f'{event.status} {event.detail}', 160)}"
         entity = Entity(kind="external", name=host)
         ruling = Ruling(judge=judge, state="yes", why=why.strip(), strength=6.0, entity=entity)
         return finding(ruling, scene, [cite(observed.reading, why)], {"host": host})
