@@ -5,11 +5,42 @@ Pure: the same readings give the same weighing, byte for byte. No clock, no I/O,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from connectors.answers import ClusterState, Commits, StatusFeeds, Timeline
 from connectors.contract import Reading
-from graph.model import Verdict, Weighing
-from playbooks.model import Incident
+from graph.hypotheses import Hypothesis, Place, normalised, places, settle
+from graph.model import Weighing
+from graph.pictures import draw
+from graph.proposing import Registry, Scribe, propose
+from graph.ranking import load_weights, rank_services
+from graph.verdicts import conclude
+from graph.wanted import wanted
+from playbooks.catalogue import load_catalogue
+from playbooks.changes import ChangeJudgement, judge_changes
+from playbooks.cluster import judge_cluster
+from playbooks.database import judge_database
+from playbooks.facts import Scene
+from playbooks.mechanisms import judge_mechanisms
+from playbooks.model import Finding, Incident
+from playbooks.observations import Observations
+from playbooks.portrait import fault_look, service_signals, statement_spans
+from playbooks.suspects import Suspects, examine
+from playbooks.testimony import Desk, about
+
+_MOST_PROPOSALS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """Everything on the judge's bench."""
+
+    incident: Incident
+    seen: Observations
+    suspects: Suspects
+    changes: ChangeJudgement
 
 
 def weigh(incident: Incident, readings: Sequence[Reading], ruled_out: Collection[str] = ()) -> Weighing:
@@ -23,12 +54,79 @@ def weigh(incident: Incident, readings: Sequence[Reading], ruled_out: Collection
     Returns:
         The ranking, its evidence, and the questions that might change it.
     """
-    del readings, ruled_out
+    seen = Observations(readings)
+    suspects = examine(incident, seen)
+    odds = rank_services(suspects)
+    bench = _Bench(incident, seen, suspects, _changes(incident, suspects, seen, odds.probability))
+    settled = [
+        hypothesis
+        for place in places(odds, bench.changes)
+        if (hypothesis := _settle(bench, place, ruled_out)) is not None
+    ]
+    confidence, none = normalised(settled, odds.none * bench.changes.none.probability)
+    return _weighing(bench, _ordered(settled, confidence), confidence, none)
+
+
+def _changes(
+    incident: Incident, suspects: Suspects, seen: Observations, suspicion: Mapping[str, float]
+) -> ChangeJudgement:
+    timeline = [change for found in seen.all(Timeline) for change in found.answer.changes]
+    commits = [commit for found in seen.all(Commits) for commit in found.answer.commits]
+    status = [event for found in seen.all(StatusFeeds) for event in found.answer.events]
+    cluster = seen.first(ClusterState)
+    look = fault_look(incident, suspects, seen, suspicion)
+    return judge_changes(look, timeline, commits, cluster.answer if cluster else None, status)
+
+
+def _settle(bench: _Bench, place: Place, ruled_out: Collection[str]) -> Hypothesis | None:
+    change = place.change
+    mechanism = change.cause if change else bench.changes.none.cause
+    guilt = 1.0 if change else bench.changes.none.probability
+    signals = service_signals(bench.suspects, place.service, mechanism, guilt)
+    findings = (
+        *about(Desk(bench.suspects, bench.seen, bench.incident.at), place.service),
+        *_tests(bench, place),
+    )
+    return settle(place, judge_mechanisms(signals, findings), findings, ruled_out)
+
+
+def _tests(bench: _Bench, place: Place) -> tuple[Finding, ...]:
+    """What the service's database, migrations and cluster objects say."""
+    entry = next((s for s in bench.incident.services if s.name == place.service), None)
+    onset = bench.suspects.measured.symptom.onset_low
+    scene = Scene(
+        now=bench.incident.at,
+        onset=datetime.fromtimestamp(onset, UTC) if onset is not None else None,
+        service=place.service,
+        database=entry.database if entry else None,
+        namespace=entry.namespace if entry else None,
+    )
+    spans = statement_spans(bench.suspects, bench.seen, place.service)
+    database = judge_database(bench.seen, scene, spans) if scene.database or spans else ()
+    return (*database, *judge_cluster(bench.seen, scene))
+
+
+def _ordered(settled: Sequence[Hypothesis], confidence: Mapping[str, float]) -> list[Hypothesis]:
+    """Each hypothesis once, by confidence; ties by id, so that no order of discovery shows."""
+    unique = {h.id: h for h in reversed(settled)}
+    return sorted(unique.values(), key=lambda h: (-confidence[h.id], h.id))
+
+
+def _weighing(
+    bench: _Bench, ordered: Sequence[Hypothesis], confidence: Mapping[str, float], none: float
+) -> Weighing:
+    listed = ordered[:_MOST_PROPOSALS]
+    scribe = Scribe(bench.incident, bench.seen, load_catalogue(), Registry(), bench.changes.none)
+    proposals = tuple(propose(scribe, h, confidence[h.id], rank) for rank, h in enumerate(listed, 1))
+    rest = none + sum(confidence[h.id] for h in ordered[_MOST_PROPOSALS:])
+    conclusion = conclude(bench.incident, bench.suspects, proposals, rest)
     return Weighing(
-        verdict=Verdict.UNKNOWN,
-        summary=f"Nothing is known yet about {incident.title}.",
-        proposals=(),
-        none_of_these=1.0,
-        calibrated=False,
-        evidence={},
+        verdict=conclusion.verdict,
+        summary=conclusion.summary,
+        proposals=conclusion.proposals,
+        none_of_these=conclusion.none,
+        calibrated=load_weights().provenance.get("calibrated") == "yes",
+        evidence=scribe.registry.known,
+        wanted=wanted(bench.incident, bench.seen, listed),
+        pictures=draw(bench.suspects, listed),
     )

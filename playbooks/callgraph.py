@@ -61,9 +61,3 @@ def own_part(graph: CallGraph, excess: Mapping[str, float]) -> dict[str, float]:
                 explained += max(excess.get(callee, 0.0), 0.0) * amount / callers
         own[service] = max(amount - explained, 0.0)
     return own
-
-
-def shares(amounts: Mapping[str, float]) -> dict[str, float]:
-    """Each part of the whole, 0 everywhere when there is no whole."""
-    total = sum(amounts.values())
-    return {name: (amount / total if total > 0 else 0.0) for name, amount in amounts.items()}

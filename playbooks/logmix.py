@@ -79,13 +79,28 @@ def _operations(spans: SpanSet | None) -> dict[tuple[str, str], str]:
     return {(t, s): name for t, s, name in zip(spans.trace, spans.span, spans.name, strict=True)}
 
 
-def _statement(record: LogRecord) -> str:
+_Sides = dict[tuple[str, str], tuple[set[str], set[str]]]
+
+
+def _served(spans: SpanSet | None, split: float) -> _Sides:
+    """The traces in which each operation of each service ran: what a statement could have come with."""
+    units: _Sides = defaultdict(lambda: (set(), set()))
+    if spans is not None:
+        for service, name, trace, start in zip(
+            spans.service, spans.name, spans.trace, spans.start.tolist(), strict=True
+        ):
+            units[(service, name)][start >= split].add(trace)
+    return units
+
+
+def statement(record: LogRecord) -> str:
+    """What wrote the record: its logger where known, else its masked message."""
     return record.logger or pattern(record.body)
 
 
 def _tally(logs: LogSet, spans: SpanSet | None, split: float) -> list[StatementShift]:
     operations = _operations(spans)
-    units: dict[tuple[str, str], tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    units = _served(spans, split)
     seen: dict[tuple[str, str, str], tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
     first: dict[tuple[str, str, str], float] = {}
     severe: dict[tuple[str, str, str], bool] = defaultdict(bool)
@@ -93,7 +108,7 @@ def _tally(logs: LogSet, spans: SpanSet | None, split: float) -> list[StatementS
         side = record.at >= split
         operation = operations.get((record.trace, record.attributes.get("span_id", "")), "")
         context = (record.service, operation)
-        key = (*context, _statement(record))
+        key = (*context, statement(record))
         unit = _unit(record)
         units[context][side].add(unit)
         seen[key][side].add(unit)

@@ -39,3 +39,7 @@ class Observations:
     def to(self, kind: type[Question]) -> tuple[Reading, ...]:
         """Every reading that answers this kind of question."""
         return tuple(r for r in self._readings if isinstance(r.question, kind))
+
+    def everything(self) -> tuple[Reading, ...]:
+        """All readings, in a fixed order."""
+        return self._readings

@@ -19,6 +19,7 @@ _FEWEST = 4
 # Timer resolution and scheduling noise, in seconds: shifts below it are not told apart.
 _RESOLUTION = 2e-4
 _CAP = 40.0
+_EDGE_CAP = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,16 +201,16 @@ def _without_common(groups: list[GroupShift]) -> list[GroupShift]:
 
 
 def _gap_blame(groups: list[GroupShift]) -> dict[str, float]:
-    """How much of the slow gaps a service can explain: a faulty network end slows all of its edges.
+    """How much of the slow gaps each service can explain: a faulty network end slows its edges.
 
-    For each service the mean over its edges of the edge's z (negative counts as zero): the end whose
-    edges are all slow outranks the end that has healthy edges too.
+    For each service the mean over its edges of the edge's shift, clipped to 0.._EDGE_CAP so that one busy
+    edge does not speak for all: the end whose edges are mostly slow outranks the end with healthy ones.
     """
     touching: dict[str, list[float]] = defaultdict(list)
     for group in groups:
         if group.kind == "gap" and min(group.counts) >= _FEWEST:
-            touching[group.service].append(max(group.z, 0.0))
-            touching[group.where].append(max(group.z, 0.0))
+            for end in (group.service, group.where):
+                touching[end].append(float(np.clip(group.z, 0.0, _EDGE_CAP)))
     return {service: sum(zs) / len(zs) for service, zs in touching.items()}
 
 

@@ -1,0 +1,103 @@
+"""Hypotheses: a place (service and, where one is guilty, a change) with the mechanisms possible there.
+
+Combines P(service), P(change) and P(mechanism | place). Pure arithmetic over what judges said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from graph.ranking import ServiceOdds
+from playbooks.changes import ChangeJudgement, JudgedChange
+from playbooks.mechanisms import UNKNOWN_MECHANISM, Mechanism
+from playbooks.model import Entity, Finding
+
+_MOST_PLACES = 14
+_LEAST = 1e-4
+# Below this a mechanism is a guess: the place is proposed and its mechanism called unknown.
+_NAMED_FROM = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a fault may sit: a service, and the change that may be guilty there (None: no change is)."""
+
+    service: str
+    change: JudgedChange | None
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A place with its likeliest mechanism. `others` are the place's other mechanisms, likeliest first."""
+
+    place: Place
+    mechanism: Mechanism
+    others: tuple[Mechanism, ...]
+    findings: tuple[Finding, ...]
+    probability: float
+
+    @property
+    def id(self) -> str:
+        """The same for the same cause, service, entity and change, in every weighing."""
+        change = self.place.change.change_id if self.place.change else None
+        return identity(self.mechanism.cause, self.place.service, self.mechanism.entity, change)
+
+
+def identity(cause: str, service: str | None, entity: Entity | None, change: str | None) -> str:
+    """A proposal's id: a short hash of what it claims."""
+    named = f"{entity.kind}/{entity.name}" if entity else ""
+    return "p" + sha256(f"{cause}|{service}|{named}|{change}".encode()).hexdigest()[:10]
+
+
+def places(odds: ServiceOdds, judged: ChangeJudgement) -> tuple[Place, ...]:
+    """Every place with its probability; what is left of 1 is "none of these".
+
+    A change brings its own service with it; where it names none, it is as likely as each service is suspect.
+    """
+    found = [Place(service, None, p * judged.none.probability) for service, p in odds.probability.items()]
+    for change in judged.changes:
+        if change.service is not None:
+            found.append(Place(change.service, change, change.probability * (1.0 - odds.none)))
+            continue
+        found += [Place(s, change, change.probability * p) for s, p in odds.probability.items()]
+    likely = [place for place in found if place.probability >= _LEAST]
+    likely.sort(key=_order)
+    return tuple(likely[:_MOST_PLACES])
+
+
+def _order(place: Place) -> tuple[float, str, str]:
+    return -place.probability, place.service, place.change.change_id if place.change else ""
+
+
+def settle(
+    place: Place,
+    mechanisms: Sequence[Mechanism],
+    findings: tuple[Finding, ...],
+    ruled_out: Collection[str],
+) -> Hypothesis | None:
+    """The place's likeliest mechanism that nobody ruled out; None when none is left."""
+    change = place.change.change_id if place.change else None
+    left = [m for m in mechanisms if identity(m.cause, place.service, m.entity, change) not in ruled_out]
+    remaining = sum(m.probability for m in left)
+    if not left or remaining <= 0:
+        return None
+    named = [m for m in left if m.cause != UNKNOWN_MECHANISM and m.probability >= _NAMED_FROM] or left
+    best = max(named, key=lambda m: (m.probability, m.cause))
+    others = tuple(m for m in left if m is not best and m.probability >= 0.05)
+    # A place where mechanisms were ruled out has lost their part of its probability.
+    lost = sum(m.probability for m in mechanisms) - remaining
+    return Hypothesis(place, best, others, findings, place.probability * max(1.0 - lost, 0.0))
+
+
+def normalised(hypotheses: Sequence[Hypothesis], none: float) -> tuple[Mapping[str, float], float]:
+    """Probabilities by hypothesis id, and of "none of these", that add up to 1."""
+    total = sum(h.probability for h in hypotheses) + none
+    if total <= 0:
+        return {}, 1.0
+    merged: dict[str, float] = {}
+    for hypothesis in hypotheses:
+        merged[hypothesis.id] = merged.get(hypothesis.id, 0.0) + hypothesis.probability / total
+    return merged, none / total

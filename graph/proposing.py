@@ -1,0 +1,205 @@
+"""Hypotheses become proposals a person can check: sentences, cited evidence, a check and a next step.
+
+Words and citations only; the probabilities are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from connectors.answers import Commits, Timeline
+from connectors.contract import Reading, Source
+from graph.hypotheses import Hypothesis
+from graph.model import NextStep, Proposal
+from playbooks.catalogue import Catalogue, Playbook
+from playbooks.changes import Ground, JudgedChange, NoChange
+from playbooks.commands import render, words
+from playbooks.mechanisms import UNKNOWN_MECHANISM, facts_of
+from playbooks.model import Evidence, Finding, Incident
+from playbooks.observations import Observations
+
+_MOST_FOR = 6
+_MOST_AGAINST = 4
+_LONGEST_WHY = 320
+
+
+@dataclass(slots=True)
+class Registry:
+    """Evidence under short ids, each fact once, in the order in which it was first cited."""
+
+    known: dict[str, Evidence] = field(default_factory=dict)
+    _ids: dict[tuple[str, str, str], str] = field(default_factory=dict)
+
+    def cite(self, evidence: Evidence) -> str:
+        """The id of a fact; the same fact keeps its id."""
+        key = (evidence.query, evidence.value, evidence.sha256)
+        if key not in self._ids:
+            self._ids[key] = f"e{len(self._ids) + 1}"
+            self.known[self._ids[key]] = evidence
+        return self._ids[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Scribe:
+    """What proposing needs beside the hypothesis."""
+
+    incident: Incident
+    seen: Observations
+    catalogue: Catalogue
+    registry: Registry
+    none: NoChange
+
+
+def propose(scribe: Scribe, hypothesis: Hypothesis, confidence: float, rank: int) -> Proposal:
+    """Put one hypothesis into words."""
+    change = hypothesis.place.change
+    book = scribe.catalogue.get(hypothesis.mechanism.cause)
+    facts = _facts(scribe.incident, hypothesis)
+    speaking = _speaking(hypothesis)
+    silent = _against(hypothesis)
+    evidence = [*_cited(scribe, speaking, _MOST_FOR), *_change_cited(scribe, change, hypothesis, guilty=True)]
+    against = [
+        *_cited(scribe, silent, _MOST_AGAINST),
+        *_change_cited(scribe, change, hypothesis, guilty=False),
+    ]
+    return Proposal(
+        id=hypothesis.id,
+        rank=rank,
+        cause=hypothesis.mechanism.cause,
+        title=_title(book, facts, hypothesis.place.service),
+        service=hypothesis.place.service,
+        entity=hypothesis.mechanism.entity,
+        change=change.change_id if change else None,
+        confidence=confidence,
+        why=_why(hypothesis, speaking, scribe.none),
+        evidence=tuple(dict.fromkeys(evidence)),
+        against=tuple(name for name in dict.fromkeys(against) if name not in evidence),
+        against_text=_against_text(hypothesis, silent),
+        check_yourself=_check(book, facts, hypothesis.place.service),
+        next_step=_step(book, facts, change),
+        alternatives=tuple(m.cause for m in hypothesis.others[:3] if m.cause != UNKNOWN_MECHANISM),
+    )
+
+
+def _facts(incident: Incident, hypothesis: Hypothesis) -> dict[str, str]:
+    service = hypothesis.place.service
+    entry = next((s for s in incident.services if s.name == service), None)
+    facts = {"service": service}
+    if entry is not None:
+        named = {"namespace": entry.namespace, "database": entry.database, "workload": entry.workload}
+        facts |= {name: value for name, value in named.items() if value}
+    change = hypothesis.place.change
+    if change is not None:
+        facts["change"] = change.change_id
+    return facts_of(hypothesis.mechanism) | facts
+
+
+def _unique(findings: Iterable[Finding]) -> list[Finding]:
+    return list({(f.judge, f.why): f for f in findings}.values())
+
+
+def _speaking(hypothesis: Hypothesis) -> list[Finding]:
+    """What speaks for it: the mechanism's findings with evidence, then the service's, loudest first."""
+    own = [f for f in hypothesis.mechanism.findings if f.evidence]
+    rest = sorted(
+        (f for f in hypothesis.findings if f.state == "yes"), key=lambda f: (-f.strength, f.judge, f.why)
+    )
+    return _unique([*own, *rest])
+
+
+def _against(hypothesis: Hypothesis) -> list[Finding]:
+    named = [f for f in hypothesis.mechanism.against if f.why]
+    rest = [f for f in hypothesis.findings if f.state == "no"]
+    return _unique([*named, *sorted(rest, key=lambda f: (-f.strength, f.judge, f.why))])
+
+
+def _cited(scribe: Scribe, findings: Sequence[Finding], most: int) -> list[str]:
+    return [scribe.registry.cite(e) for f in findings[:most] for e in f.evidence[:2]]
+
+
+def _change_cited(
+    scribe: Scribe, change: JudgedChange | None, hypothesis: Hypothesis, guilty: bool
+) -> list[str]:
+    """Evidence of what was judged of the change, or of its absence where no change is held guilty."""
+    if change is None:
+        reasons = scribe.none.reasons if guilty and hypothesis.place.probability > 0.05 else ()
+    else:
+        reasons = change.reasons
+    chosen = [r for r in reasons if (r.log_odds > 0.1) == guilty and abs(r.log_odds) > 0.1][:4]
+    found = [_ground(scribe, r.finding.why, ground) for r in chosen for ground in r.grounds[:1]]
+    return [scribe.registry.cite(e) for e in found if e is not None]
+
+
+def _ground(scribe: Scribe, why: str, ground: Ground) -> Evidence | None:
+    reading = _reading_behind(scribe.seen, ground)
+    if reading is None:
+        return None
+    return Evidence(
+        source=ground.source,
+        question=reading.question.name,
+        query=ground.query,
+        at=ground.at,
+        value=why or ground.value,
+        sha256=reading.sha256,
+    )
+
+
+def _reading_behind(seen: Observations, ground: Ground) -> Reading | None:
+    kinds = (Commits, Timeline) if "commit" in ground.query.lower() else (Timeline, Commits)
+    if ground.source is Source.CHANGES:
+        found = [o.reading for kind in kinds for o in seen.all(kind)]
+        return found[0] if found else None
+    return next((r for r in seen.everything() if r.source is ground.source), None)
+
+
+def _title(book: Playbook | None, facts: dict[str, str], service: str) -> str:
+    if book is None:
+        return f"Something is wrong in {service}; which mechanism is not clear"
+    named = words(book.title_named, facts) if book.title_named else None
+    return named or words(book.title, facts) or book.id.replace("_", " ")
+
+
+def _why(hypothesis: Hypothesis, speaking: Sequence[Finding], none: NoChange) -> str:
+    """One sentence: the change first where one is guilty, then the strongest finding."""
+    change = hypothesis.place.change
+    parts = [change.why] if change is not None and change.why else []
+    parts += [f.why for f in speaking if f.why][: 1 if parts else 2]
+    if (
+        change is None
+        and none.mechanism is not None
+        and none.why
+        and none.cause == hypothesis.mechanism.cause
+    ):
+        parts.insert(0, none.why)
+    return "; ".join(_clean(part) for part in parts)[:_LONGEST_WHY] or "Nothing stands out more than this."
+
+
+def _clean(text: str) -> str:
+    return text.strip().rstrip(".")
+
+
+def _against_text(hypothesis: Hypothesis, silent: Sequence[Finding]) -> str:
+    change = hypothesis.place.change
+    parts = [f.why for f in silent if f.why][:3]
+    if change is not None and change.against:
+        parts.insert(0, change.against)
+    if hypothesis.others and not parts:
+        parts.append(f"{hypothesis.others[0].cause.replace('_', ' ')} would look alike")
+    return "; ".join(_clean(part) for part in parts) or "Nothing that was asked speaks against it."
+
+
+def _check(book: Playbook | None, facts: dict[str, str], service: str) -> str:
+    rendered = (render(check, facts) for check in book.checks) if book else ()
+    return next((text for text in rendered if text), f"kubectl logs -l app={service} --since=30m --tail=200")
+
+
+def _step(book: Playbook | None, facts: dict[str, str], change: JudgedChange | None) -> NextStep:
+    for step in book.next_steps if book else ():
+        text = words(step.text, facts)
+        command = render(step.command, facts) if step.command else None
+        if text is not None and (step.command is None or command is not None):
+            return NextStep(text=text, command=command, blocking=step.blocking, reversible=step.reversible)
+    if change is not None:
+        return NextStep(text=f"Roll back {change.change_id[:12]} on {change.service or 'its service'}.")
+    return NextStep(text="Look at the evidence below before changing anything.")

@@ -1,0 +1,99 @@
+"""What the investigation says of the incident as a whole: cause, recovered, no fault, external, unknown.
+
+Pure. Prefers saying that it does not know to being wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graph.model import Proposal, Verdict
+from playbooks.model import Incident
+from playbooks.quantities import clock
+from playbooks.suspects import FEATURES, Suspects
+
+_RECOVERED_SECONDS = 60.0
+_SURE = 0.5
+_THIN = 0.15
+_QUIET = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The verdict, one sentence, and the proposals as they are to be shown with "none of these"."""
+
+    verdict: Verdict
+    summary: str
+    proposals: tuple[Proposal, ...]
+    none: float
+
+
+def conclude(
+    incident: Incident, suspects: Suspects, proposals: Sequence[Proposal], none: float
+) -> Conclusion:
+    """Decide on the verdict.
+
+    Under recovered and no_fault, `none` is the confidence that nothing is wrong (any more).
+    """
+    recovered = _recovered(incident, suspects)
+    if recovered is not None:
+        return _nothing(Verdict.RECOVERED, recovered, proposals, 0.9)
+    quiet = _no_fault(suspects)
+    if quiet is not None:
+        return _nothing(Verdict.NO_FAULT, quiet, proposals, 0.75)
+    if not proposals or proposals[0].confidence < _THIN:
+        text = "What was asked tells no cause apart; the best guesses are listed with what speaks for them."
+        return Conclusion(Verdict.UNKNOWN, text, tuple(proposals), none)
+    best = proposals[0]
+    verdict = (
+        Verdict.EXTERNAL if best.cause == "external_provider" and best.confidence >= _SURE else Verdict.CAUSE
+    )
+    return Conclusion(verdict, _sentence(best), tuple(proposals), none)
+
+
+def _sentence(best: Proposal) -> str:
+    change = f", brought by change {best.change[:12]}" if best.change else ""
+    return f"{_how_sure(best.confidence)} {best.title}{change}."
+
+
+def _how_sure(confidence: float) -> str:
+    if confidence >= 0.85:
+        return "Very likely:"
+    if confidence >= 0.6:
+        return "Probably:"
+    return "Possibly:" if confidence >= 0.35 else "A guess, not more:"
+
+
+def _recovered(incident: Incident, suspects: Suspects) -> str | None:
+    """The symptom showed, and has been back in its usual range for three samples and a minute at least."""
+    view = suspects.measured.symptom
+    if not view.visible or view.ended is None:
+        return None
+    quiet = incident.at.timestamp() - view.ended
+    if quiet < _RECOVERED_SECONDS:
+        return None
+    minutes = max(quiet / 60.0, 1.0)
+    return f"The symptom has been back in its usual range since {clock(view.ended)} ({minutes:.0f} min)."
+
+
+def _no_fault(suspects: Suspects) -> str | None:
+    """The alerted service's own series are known and usual, spans agree, and nobody else stands out."""
+    view = suspects.measured.symptom
+    spans = suspects.measured.spans
+    if view.visible or not view.rows or spans is None or min(spans.traces) < 20:
+        return None
+    loud = suspects.features[:, [i for i, name in enumerate(FEATURES) if name != "alerted"]]
+    if loud.size and float(np.max(loud)) > _QUIET:
+        return None
+    return "Nothing that was asked is outside its usual range: metrics and traces agree."
+
+
+def _nothing(verdict: Verdict, text: str, proposals: Sequence[Proposal], sure: float) -> Conclusion:
+    """Keep the proposals as what it may have been; what is left of 1 is theirs."""
+    total = sum(p.confidence for p in proposals)
+    scale = (1.0 - sure) / total if total > 0 else 0.0
+    kept = tuple(p.model_copy(update={"confidence": p.confidence * scale}) for p in proposals)
+    return Conclusion(verdict, text, kept, sure if total > 0 else 1.0)

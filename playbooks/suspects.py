@@ -1,0 +1,311 @@
+"""Every service's signs of being where the fault sits, from metrics, traces and logs together.
+
+Turns readings into one row of non-negative features a service, each 0 when nothing speaks against it. Which
+service wins is not decided here: the weights between the features are fitted (graph/ranking.py).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from connectors.answers import CallGraphEdges, Floats, LogSet, PatternCounts, SeriesSet, SpanSet
+from playbooks import logmix, spans
+from playbooks.callgraph import CallGraph, call_graph, own_part
+from playbooks.model import Incident, Symptom
+from playbooks.observations import Observations
+from playbooks.onset import split_of
+from playbooks.preparation import Prepared, prepare
+from playbooks.semantics import Scope, Signal
+from playbooks.shifts import Shifts, measure
+from playbooks.symptom import DEFAULT_SECONDS, SymptomView
+from playbooks.symptom import view as look_at_symptom
+
+FEATURES = (
+    "self_time",
+    "self_share",
+    "gap",
+    "gap_share",
+    "wait_share",
+    "error_origin",
+    "structure",
+    "log_mix",
+    "log_errors",
+    "latency",
+    "latency_share",
+    "errors",
+    "errors_share",
+    "cpu",
+    "memory",
+    "disk",
+    "network",
+    "pressure",
+    "alerted",
+)
+"""One column each, in this order; `docs/design/judgement.md` says what each means."""
+
+# A client's latency and errors tell of whom it calls, a database's of its own; neither is the service's part.
+_ELSEWHERE = frozenset({Scope.CLIENT, Scope.DATABASE})
+_PRESSURE = (Signal.THROTTLING, Signal.POOL, Signal.QUEUE, Signal.RESTARTS)
+_RESOURCES: tuple[tuple[str, tuple[Signal, ...]], ...] = (
+    ("latency", (Signal.LATENCY,)),
+    ("errors", (Signal.ERRORS, Signal.SUCCESS)),
+    ("cpu", (Signal.CPU,)),
+    ("memory", (Signal.MEMORY,)),
+    ("disk", (Signal.DISK,)),
+    ("network", (Signal.NETWORK,)),
+    ("pressure", _PRESSURE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One series that moved: its row in the prepared series, z towards its bad side, and the levels."""
+
+    row: int
+    z: float
+    usual: float
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidenced:
+    """Everything that was measured, kept for those who name causes and draw pictures."""
+
+    prepared: Prepared
+    shifts: Shifts
+    symptom: SymptomView
+    spans: spans.SpanView | None
+    logs: logmix.LogView | None
+    graph: CallGraph
+    split: float
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """The services that may be at fault, sorted by name; `features`: (n, len(FEATURES))."""
+
+    services: tuple[str, ...]
+    features: Floats
+    moves: dict[str, dict[str, tuple[Move, ...]]]
+    measured: Evidenced
+
+
+def loudness(z: float) -> float:
+    """A standardised shift as a saturating loudness: 0 within the usual range, grows with its logarithm."""
+    return float(np.log1p(max(z - 1.5, 0.0))) if np.isfinite(z) else 0.0
+
+
+def _series(seen: Observations, incident: Incident) -> SeriesSet:
+    found = seen.first(SeriesSet)
+    if found is not None and len(found.answer.times) >= 2:
+        return found.answer
+    now = incident.at.timestamp()
+    return SeriesSet((), np.array([now - 60.0, now]), np.empty((0, 2)))
+
+
+def _edges(prepared: Prepared, seen: Observations, view: spans.SpanView | None) -> Iterable[tuple[str, str]]:
+    for found in seen.all(CallGraphEdges):
+        yield from found.answer.edges
+    if view is not None:
+        yield from view.edges
+    for key, said in zip(prepared.series.keys, prepared.meanings, strict=True):
+        caller = key.get("source_workload")
+        if caller and said.service and said.scope is Scope.EDGE:
+            yield caller, said.service
+
+
+def _moves(prepared: Prepared, shifts: Shifts) -> dict[str, dict[str, tuple[Move, ...]]]:
+    """Per service and kind of evidence the series that moved to their bad side, loudest first."""
+    by_signal = {signal: name for name, signals in _RESOURCES for signal in signals}
+    found: dict[str, dict[str, list[Move]]] = defaultdict(lambda: defaultdict(list))
+    for row, said in enumerate(prepared.meanings):
+        name = by_signal.get(said.signal)
+        if said.service is None or name is None or not np.isfinite(shifts.z[row]):
+            continue
+        if said.scope in _ELSEWHERE and name not in {"cpu", "memory", "disk", "network", "pressure"}:
+            continue
+        if said.scope is Scope.NODE:
+            continue
+        z = float(shifts.z[row]) * said.bad if said.bad else abs(float(shifts.z[row]))
+        found[said.service][name].append(Move(row, z, float(shifts.usual[row]), float(shifts.now[row])))
+    return {
+        service: {name: tuple(sorted(m, key=lambda x: (-x.z, x.row))) for name, m in kinds.items()}
+        for service, kinds in found.items()
+    }
+
+
+def _agreed(moves: tuple[Move, ...]) -> float:
+    """The loudness two series agree on where there are two: a single sparse series is not trusted alone."""
+    if not moves:
+        return 0.0
+    second = moves[1].z if len(moves) > 1 else moves[0].z * 0.7
+    return 0.5 * (loudness(moves[0].z) + loudness(second))
+
+
+def _level(prepared: Prepared, rows: tuple[int, ...]) -> int | None:
+    """The row that best shows a service's typical level: a mean, else the lowest quantile."""
+    served = [row for row in rows if prepared.meanings[row].scope is Scope.SERVICE] or list(rows)
+    order = ("avg", "mean", "p50", "median", "", "p75", "p90", "p95", "p99")
+
+    def rank(row: int) -> tuple[int, int]:
+        metric = prepared.series.keys[row].metric
+        return next((i for i, word in enumerate(order) if word and word in metric), 4), row
+
+    return min(served, key=rank, default=None)
+
+
+def _volume(prepared: Prepared, service: str) -> Floats | None:
+    rows = [
+        row
+        for row in prepared.rows(service, (Signal.TRAFFIC,))
+        if prepared.meanings[row].scope is Scope.SERVICE
+    ]
+    if not rows:
+        return None
+    return np.asarray(np.nansum(prepared.series.values[rows], axis=0))
+
+
+def _excess(
+    prepared: Prepared, shifts: Shifts, view: SymptomView, service: str, signals: tuple[Signal, ...]
+) -> float:
+    """Extra trouble a sample while the symptom shows: level above usual, times requests where known."""
+    row = _level(prepared, prepared.rows(service, signals))
+    if row is None or not np.isfinite(shifts.usual[row]):
+        return 0.0
+    first, weights = view.template.first, view.template.weights
+    side = prepared.meanings[row].bad or 1
+    above = side * (prepared.series.values[row, first:] - shifts.usual[row])
+    above = np.where(np.isfinite(above), np.maximum(above - shifts.scale[row], 0.0), 0.0)
+    volume = _volume(prepared, service)
+    if volume is not None:
+        above = above * np.where(np.isfinite(volume[first:]), volume[first:], 0.0)
+    return float((above * weights).sum())
+
+
+def _own_shares(
+    measured: Evidenced, incident_service: str | None, signals: tuple[Signal, ...]
+) -> dict[str, float]:
+    """Each service's own part of the extra trouble, as a share of all of it."""
+    prepared, shifts, view, graph = measured.prepared, measured.shifts, measured.symptom, measured.graph
+    services = sorted({said.service for said in prepared.meanings if said.service})
+    excess = {service: _excess(prepared, shifts, view, service, signals) for service in services}
+    own = own_part(graph, excess)
+    root = excess.get(incident_service or "", 0.0)
+    total = max(sum(own.values()), root)
+    return {name: (amount / total if total > 0 else 0.0) for name, amount in own.items()}
+
+
+def _gates(symptom: Symptom) -> tuple[float, float]:
+    """How much latency and error evidence count under this kind of symptom."""
+    if symptom is Symptom.LATENCY:
+        return 1.0, 0.4
+    if symptom is Symptom.ERRORS:
+        return 0.4, 1.0
+    return 1.0, 1.0
+
+
+def _split(view: SymptomView, incident: Incident) -> float:
+    """Since when spans and logs count as the incident's: the symptom's onset, at least the last minutes."""
+    latest = incident.at.timestamp() - DEFAULT_SECONDS - 30.0
+    return min(view.onset_low, latest) if view.onset_low is not None else latest
+
+
+def examine(incident: Incident, seen: Observations) -> Suspects:
+    """Measure every service known to any source."""
+    raw = _series(seen, incident)
+    prepared = prepare(raw)
+    symptom = look_at_symptom(incident, prepared.series)
+    shifts = measure(prepared.series.values, symptom.template)
+    span_set, log_set = seen.first(SpanSet), seen.first(LogSet)
+    split = split_of(
+        span_set.answer if span_set else None,
+        log_set.answer if log_set else None,
+        incident.at.timestamp(),
+        _split(symptom, incident),
+    )
+    span_view = spans.view(span_set.answer, split) if span_set and len(span_set.answer.trace) else None
+    log_view = (
+        logmix.view(log_set.answer, span_set.answer if span_set else None, split)
+        if log_set and log_set.answer.records
+        else None
+    )
+    graph = call_graph(_edges(prepared, seen, span_view))
+    measured = Evidenced(prepared, shifts, symptom, span_view, log_view, graph, split)
+    moves = _moves(prepared, shifts)
+    names = _names(incident, measured, moves)
+    rows = _table(incident, measured, moves, names, _patterns(seen))
+    return Suspects(names, rows, moves, measured)
+
+
+def _patterns(seen: Observations) -> dict[str, float]:
+    """Per service the loudness of message patterns that the log store itself reports as new and bad."""
+    out: dict[str, float] = defaultdict(float)
+    for found in seen.all(PatternCounts):
+        for row in found.answer.patterns:
+            if row.negative is not False and row.more > 0:
+                usual = max(row.count - row.more, 0.0)
+                out[row.service] = max(out[row.service], loudness(row.more / np.sqrt(usual + 1.0)))
+    return out
+
+
+def _names(
+    incident: Incident, measured: Evidenced, moves: dict[str, dict[str, tuple[Move, ...]]]
+) -> tuple[str, ...]:
+    names = set(moves) | set(measured.graph.callees) | set(measured.graph.callers)
+    names |= {said.service for said in measured.prepared.meanings if said.service}
+    if measured.spans is not None:
+        names |= set(measured.spans.services)
+    if measured.logs is not None:
+        names |= set(measured.logs.services)
+    if incident.service:
+        names.add(incident.service)
+    return tuple(sorted(names))
+
+
+def _table(
+    incident: Incident,
+    measured: Evidenced,
+    moves: dict[str, dict[str, tuple[Move, ...]]],
+    names: tuple[str, ...],
+    patterns: dict[str, float],
+) -> Floats:
+    gate_latency, gate_errors = _gates(incident.symptom)
+    latency = _own_shares(measured, incident.service, (Signal.LATENCY,))
+    errors = _own_shares(measured, incident.service, (Signal.ERRORS, Signal.SUCCESS))
+    table = np.zeros((len(names), len(FEATURES)))
+    for index, name in enumerate(names):
+        row = dict.fromkeys(FEATURES, 0.0)
+        _from_spans(row, measured.spans, name)
+        _from_logs(row, measured.logs, name)
+        row["log_errors"] = max(row["log_errors"], patterns.get(name, 0.0))
+        for kind, _ in _RESOURCES:
+            row[kind] = _agreed(moves.get(name, {}).get(kind, ()))
+        row["latency_share"] = latency.get(name, 0.0) * gate_latency * min(row["latency"], 1.0)
+        row["latency"] *= gate_latency
+        row["errors_share"] = errors.get(name, 0.0) * gate_errors * min(row["errors"], 1.0)
+        row["errors"] *= gate_errors
+        row["alerted"] = float(name == incident.service)
+        table[index] = [row[feature] for feature in FEATURES]
+    return table
+
+
+def _from_spans(row: dict[str, float], view: spans.SpanView | None, name: str) -> None:
+    if view is None or name not in view.services:
+        return
+    said = view.services[name]
+    row["self_time"], row["self_share"] = loudness(max(said.self_z, said.wait_z)), said.self_share
+    row["gap"], row["gap_share"] = loudness(said.gap_z), said.gap_share
+    row["wait_share"] = said.wait_share
+    row["error_origin"] = loudness(said.error_z)
+    row["structure"] = loudness(abs(said.structure_z))
+
+
+def _from_logs(row: dict[str, float], view: logmix.LogView | None, name: str) -> None:
+    if view is None or name not in view.services:
+        return
+    said = view.services[name]
+    row["log_mix"], row["log_errors"] = loudness(said.mix_z), loudness(said.error_z)
