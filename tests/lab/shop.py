@@ -48,7 +48,7 @@ class Options:
     rows: int = 3_000_000
     seed: int = 1
     rate: float = 7.0
-    sampling: float = 0.2
+    sampling: float = 0.4
     levels: Levels = field(default_factory=Levels)
 
 
