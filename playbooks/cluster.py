@@ -1,7 +1,8 @@
 """Judges over the cluster's objects and events: killed, crashing, evicted, unschedulable, or innocent.
 
 Source: Kubernetes documentation, "Pod Lifecycle", "Node-pressure Eviction", "Debug Running Pods".
-Rollouts make noise of their own (probes fail while a pod starts): that alone is no symptom. Must not judge changes.
+Rollouts make noise of their own (probes fail while a pod starts): that alone is no symptom. Must not
+judge changes.
 """
 
 from __future__ import annotations
