@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import bot
@@ -44,13 +45,26 @@ class Casework:
     def investigate(self, options: Options, listen: Callable[[Progress], None]) -> Outcome:
         """Investigate, or go on where an earlier process stopped; what is closed is investigated anew."""
         worker = self._worker(options, listen)
-        if self.record.sealed(self.thread) is not None:
-            worker.forget(self.thread)
-        return worker.investigate(self.incident, self.thread)
+        return worker.investigate(self.incident, self._open_thread(worker))
 
-    def answer(self, decision: Decision, options: Options, listen: Callable[[Progress], None]) -> Outcome:
+    def answer(
+        self, thread: str, decision: Decision, options: Options, listen: Callable[[Progress], None]
+    ) -> Outcome:
         """Tell the waiting investigation what a person decided."""
-        return self._worker(options, listen).answer(self.thread, decision)
+        return self._worker(options, listen).answer(thread, decision)
+
+    def _open_thread(self, worker: Investigator) -> str:
+        """The thread to go on with: not one that is closed, and never over a person's answer."""
+        for n in count(1):
+            thread = self.thread if n == 1 else f"{self.thread}#{n}"
+            if self.record.sealed(thread) is not None and self.record.labels(thread):
+                continue
+            begun = self.record.incident(thread)
+            # Begun by an earlier state of this program, which read the alert differently: of no use now.
+            if self.record.sealed(thread) is not None or begun not in (None, self.incident):
+                worker.forget(thread)
+            return thread
+        raise AssertionError("counting does not end")
 
     def _worker(self, options: Options, listen: Callable[[Progress], None]) -> Investigator:
         return Investigator(sources=self.sources, record=self.record, options=options, listen=listen)

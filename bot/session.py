@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bot import casework, dialogue, result, terminal
 from bot.errors import BadInputError
-from bot.investigation import Decision, Options, Outcome
+from bot.investigation import Confirm, Decision, Options, Outcome
 from bot.progress import listener
 from bot.settings import Settings
 from connectors.case import forbid_answers
@@ -71,17 +71,19 @@ class _Session:
         with listener(self._err) as listen:
             outcome = self._work.investigate(self._options, listen)
         self._show(outcome)
-        while outcome.status == "awaiting_confirmation":
+        if self._options.confirm == "yes" and _waits(outcome) and outcome.weighing.proposals:
+            self._answered(outcome.thread, Confirm())  # left open by an earlier run
+        while self._options.confirm == "ask" and _waits(outcome):
             decision = dialogue.ask(self._err, sys.stdin.readline, outcome.weighing.proposals)
             if decision is None:
                 self._note("left open: the same command takes it up again")
                 return
-            outcome = self._answered(decision)
+            outcome = self._answered(outcome.thread, decision)
 
-    def _answered(self, decision: Decision) -> Outcome:
+    def _answered(self, thread: str, decision: Decision) -> Outcome:
         with listener(self._err) as listen:
-            outcome = self._work.answer(decision, self._options, listen)
-        if outcome.status == "awaiting_confirmation":
+            outcome = self._work.answer(thread, decision, self._options, listen)
+        if _waits(outcome):
             self._out.print()
             self._show(outcome)
         elif outcome.confirmation is not None:
@@ -119,6 +121,10 @@ class _Session:
 
     def _note(self, text: str) -> None:
         self._err.print(Text(f"firstcause: {text}", style="dim"), soft_wrap=True)
+
+
+def _waits(outcome: Outcome) -> bool:
+    return outcome.status == "awaiting_confirmation"
 
 
 def _console(settings: Settings, *, to_stderr: bool) -> Console:

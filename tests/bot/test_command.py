@@ -12,7 +12,9 @@ import jsonschema
 import pytest
 
 import bot
-from bot import result
+from bot import casework, result
+from bot.locks import held
+from bot.store import Store
 from tests.bot import recorded_case
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +85,14 @@ def test_a_store_that_cannot_be_written_is_a_warning_unless_it_was_chosen(case: 
     assert "nothing is kept of this run" in done.stderr
     refused = run("investigate", "--case", case, "--store", blocked / "x.db", state=tmp_path)
     assert "cannot be used" in one_line_of(refused)
+
+
+def test_a_case_that_another_process_works_on_ends_with_its_own_code(case: Path, tmp_path: Path) -> None:
+    place = casework.Place(tmp_path / "store.db", chosen=True)
+    thread = casework.opened(case, place, print).thread
+    with held(Store(place.path).locks, thread):
+        done = run("investigate", "--case", case, "--json", "--store", place.path, state=tmp_path)
+    assert "another process" in one_line_of(done, 4)
 
 
 def test_help_and_version_and_schema_need_nothing_heavy() -> None:
@@ -246,3 +256,6 @@ def test_what_was_left_open_is_taken_up_again_and_an_interrupt_is_130(case: Path
     again.type("\x03")
     again.until("interrupted")
     assert again.ended() == 130
+    done = run("investigate", "--case", case, "--json", state=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["incident"] == "small/slow"
