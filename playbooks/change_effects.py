@@ -36,6 +36,7 @@ class Effect(StrEnum):
     DNS = "dns"
     NETWORK = "network"
     CERTIFICATE = "certificate"
+    EXPIRY = "expiry"
     AUTH = "auth"
     PERMISSION = "permission"
     RATE_LIMIT = "rate_limit"
@@ -86,8 +87,9 @@ _PHRASES: tuple[tuple[Effect, float, re.Pattern[str]], ...] = tuple(
         (Effect.RETRY, 1.0, r"\bretr(y|ies|ying)\b|attempt \d|giving up after|max(imum)? (retries|attempts)|circuit ?breaker"),
         (Effect.DISK, 1.0, r"no space left|disk (is )?full|disk_(used|free|usage|avail)|filesystem_(avail|free|size)|enospc|inode|could not extend file"),
         (Effect.DNS, 1.0, r"no such host|nxdomain|servfail|enotfound|eai_again|name resolution|name or service not known|coredns|dns|getaddrinfo|could not resolve|unknownhost|lookup .{1,80} on .{1,40}:53"),
-        (Effect.NETWORK, 0.9, r"econnrefused|connection (refused|reset)|no route to host|network is unreachable|retransmi|packet loss|broken pipe|econnreset|unexpected eof|upstream connect error|cross[- ]region|cross[- ]az"),
-        (Effect.CERTIFICATE, 1.0, r"x509|certificate|tls handshake|ssl(error|handshake|: )|unknown authority|cert_|handshake failure"),
+        (Effect.NETWORK, 0.9, r"econnrefused|could not connect|connection timed out|i/o timeout|unreachable|connection (refused|reset)|no route to host|network is unreachable|retransmi|packet loss|broken pipe|econnreset|unexpected eof|upstream connect error|cross[- ]region|cross[- ]az"),
+        (Effect.EXPIRY, 1.0, r"certificate.{0,40}expired|expired.{0,20}certificate|not_?after|cert\w*_(expiry|expires)"),
+        (Effect.CERTIFICATE, 1.0, r"x509: (?!certificate has expired)|(?<!expired )certificate(?!.{0,40}expired)|tls handshake|ssl(error|handshake|: )|unknown authority|cert_|handshake failure"),
         (Effect.AUTH, 1.0, r"\b401\b|unauthori[sz]ed|unauthenticated|(token|session|jwt|signature).{0,40}(reject|expired|invalid|not valid|verification)|invalid.{0,12}(token|signature|credential|session|api key)|authentication failed|password authentication"),
         (Effect.PERMISSION, 1.0, r"\b403\b|access ?denied|permission denied|forbidden|not authorized to perform|insufficient (privilege|permission)"),
         (Effect.RATE_LIMIT, 1.0, r"\b429\b|too many requests|rate[- _]?limit|quota|throttlingexception|resource_exhausted|slow ?down"),
@@ -162,8 +164,11 @@ _WORDY = frozenset({"log", "database", "disk", "memory", "other", "pool"})
 def _receded(shown: dict[Effect, Shown]) -> dict[Effect, Shown]:
     telling = max((s.strength for e, s in shown.items() if e not in GENERIC), default=0.0)
     factor = 1.0 - 0.6 * telling
+    scale = 1.0 / max(0.5, max((s.strength for s in shown.values()), default=1.0))
     return {
-        effect: Shown(effect, s.strength * (factor if effect in GENERIC else 1.0), s.text, s.service, s.onset)
+        effect: Shown(
+            effect, scale * s.strength * (factor if effect in GENERIC else 1.0), s.text, s.service, s.onset
+        )
         for effect, s in sorted(shown.items())
     }
 

@@ -23,6 +23,9 @@ from playbooks.diffs import Diff, Line, Pair, read_diff
 from playbooks.look import FaultLook
 
 HARMLESS = -3.5
+_FLAG = -1.2
+_NAMED_FLAG = -0.4
+"""Most flags are innocuous; less so one whose name speaks of what is seen."""
 _MOST = {True: 3.6, False: 2.2}
 """The most a diff may say for guilt: an edit that innocents rarely make says more than one that any change may hold."""
 _ARROW = re.compile(r"(\d[\w.%]*)\s*(?:->|=>|→|to)\s*(\d[\w.%]*)")
@@ -95,10 +98,7 @@ class Fitter:
             step = Step(HARMLESS, f"its diff changes {power.harmless}")
             return Fit(step, words, names, None, None, "bad_deploy", slow=False, harmless=True)
         if not power.known:
-            step = Step(
-                -0.4 if candidate.vehicle and candidate.vehicle.kind == "flag" else 0.0,
-                "what it changed is not known",
-            )
+            step = _unknown(candidate, bool(common))
             return Fit(step, words, names, None, None, _default_cause(candidate), slow=False, harmless=False)
         return self._known(power, words, names, candidate)
 
@@ -225,6 +225,12 @@ def _plainly(seen: Shown | None) -> str:
         if seen is not None
         else "its diff can cause nothing of what is seen"
     )
+
+
+def _unknown(candidate: Candidate, named: bool) -> Step:
+    if candidate.vehicle is not None and candidate.vehicle.kind == "flag":
+        return Step(_NAMED_FLAG if named else _FLAG, "what it switches is not known")
+    return Step(0.0, "what it changed is not known")
 
 
 def _default_cause(candidate: Candidate) -> str:

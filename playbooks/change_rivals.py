@@ -48,7 +48,7 @@ def _sign(mechanism: str, cause: str, weight: float, pattern: str, *explains: Ef
 
 
 _SIGNS: tuple[_Sign, ...] = (
-    _sign("certificate", "certificate_expired", 3.8, r"certificate.{0,40}(has )?expired|expired.{0,20}certificate|not_?after|cert\w*_(expiry|not_after|expires)", Effect.CERTIFICATE),
+    _sign("certificate", "certificate_expired", 3.8, r"certificate.{0,40}(has )?expired|expired.{0,20}certificate|not_?after|cert\w*_(expiry|not_after|expires)", Effect.EXPIRY),
     _sign("dns", "dns_failure", 3.0, r"no such host|nxdomain|servfail|enotfound|eai_again|name resolution|name or service not known|coredns|could not resolve host|unknownhost", Effect.DNS),
     _sign("disk", "disk_full", 3.0, r"no space left|enospc|disk (is )?full|could not extend file|filesystem_avail|disk quota exceeded|read-only file system", Effect.DISK),
     _sign("clock", "clock_skew", 3.2, r"clock (skew|drift|offset)|timex_offset|requesttimetooskewed|time is not synchron", Effect.CLOCK, Effect.AUTH),
@@ -56,7 +56,7 @@ _SIGNS: tuple[_Sign, ...] = (
     _sign("external", "external_provider", 2.4, r"(provider|vendor|acquirer|upstream provider|third[- ]party|partner api)\b.{0,80}(unavailable|outage|\b5\d\d\b|down|degraded|timed? ?out)|api\.[\w-]{2,40}\.[a-z]{2,8}.{0,80}(\b5\d\d\b|unavailable|timed? ?out|refused|reset)", Effect.EXTERNAL, Effect.TIMEOUT),
     _sign("node_pressure", "node_pressure", 2.2, r"evict(ed|ion)|low on resource|memorypressure|diskpressure|node ?not ?ready|node_(memory|cpu|load|pressure)\w*|noisy neighbou?r|cpu steal|preempted", Effect.NODE, Effect.CPU, Effect.MEMORY),
     _sign("bad_data", "bad_data", 2.0, r"(?<!token[ _])(?<!jwt[ _])(?<!session[ _])(?<!signature[ _])validat\w* ?(error|fail)|failed validation|malformed|poison|invalid (record|payload|row|message)|must be (a|an|of|one)\b.{0,40}got|unexpected (value|format|null)|schema (mismatch|violation)|bad record|corrupt|unknown (enum|version)", Effect.VALIDATION, Effect.DECODE, Effect.QUEUE),
-    _sign("bad_data", "bad_data", 3.2, r"(validat|invalid|malformed|out of range|must be|parse|decod|reject|poison|corrupt|unexpected)\w*.{0,160}\b(producer|partner|source|feed|supplier|vendor|offset|partition|record_?id|row|line|file|batch)(=|\"?: ?\"|#| \d)", Effect.VALIDATION, Effect.DECODE, Effect.QUEUE),
+    _sign("bad_data", "bad_data", 3.2, r"(validat|invalid|malformed|out of range|must be|parse|decod|reject|poison|corrupt|unexpected)\w*.{0,160}\b(producer|partner|source|feed|supplier|vendor|offset|partition|record_?id|row|file|batch)(=|\"?: ?\"|#| \d)", Effect.VALIDATION, Effect.DECODE, Effect.QUEUE),
     _sign("database", "database_failover", 2.4, r"database system is (starting|shutting)|administrator command|read-only transaction|failover|replica(tion)? lag|recovery mode|primary (changed|not found)|not (the )?(leader|primary)|no primary", Effect.DATABASE, Effect.NETWORK),
     _sign("network", "network", 1.8, r"packet loss|retransmi|no route to host|network is unreachable|cross[- ](region|az|zone)|link (down|flap)|region", Effect.NETWORK),
     _sign("quota", "external_provider", 1.5, r"resource_exhausted|throttlingexception|service limit|insufficient ?(instance)?capacity", Effect.RATE_LIMIT),
@@ -155,7 +155,7 @@ def _traffic(look: FaultLook) -> list[Rival]:
         and abs(m.size) >= _ENOUGH_TRAFFIC
         and (m.onset is None or m.onset <= limit)
     ]
-    if not rose:
+    if not rose or not _comes_in(look, {m.service for m in rose}):
         return []
     services = sorted({m.service or "" for m in rose})
     early = [m for m in rose if m.onset is not None and look.onset is not None and m.onset <= look.onset]
@@ -179,6 +179,13 @@ def _traffic(look: FaultLook) -> list[Rival]:
             explains,
         )
     ]
+
+
+def _comes_in(look: FaultLook, rose: set[str | None]) -> bool:
+    """Whether the load came from outside: it rose on the alerted service or before it, not only on those it calls."""
+    if look.alerted is None or None in rose or look.alerted in rose:
+        return True
+    return not rose <= {callee for caller, callee in look.edges if caller == look.alerted}
 
 
 def _nodes(look: FaultLook, cluster: ClusterState | None) -> list[Rival]:

@@ -30,6 +30,8 @@ _NOT_NAMED = -0.3
 _MAYBE_INSIDE = -0.9
 _ANOTHERS = -0.7
 _NONE_PRIOR = 0.4
+_NONE_UNSPOKEN = -0.1
+"""Where no change is guilty, something else mostly says so; its silence speaks a little for a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def judge_changes(
     fitter = Fitter(look, shown, found, services)
     weighed = _best_vehicles([_weigh(c, fitter, look, cluster, found, services) for c in found])
     against = rivals(look, shown, cluster, status)
-    none_log_odds = _NONE_PRIOR + _rival_weight(against, weighed, shown)
+    none_log_odds = (_NONE_PRIOR if against else _NONE_UNSPOKEN) + _rival_weight(against, weighed, shown)
     total = _log_sum([none_log_odds, *(w.log_odds for w in weighed)])
     judged = [_judged(w, look, math.exp(w.log_odds - total)) for w in weighed]
     judged.sort(key=lambda c: (-c.log_odds, c.change_id))
@@ -219,6 +221,7 @@ def _taken_over(rival: Rival, weighed: Sequence[_Weighed], shown: dict[Effect, S
         trace = item.fit.trace
         if (
             trace is None
+            or not trace.telling
             or item.value("order") <= AFTER_ONSET
             or item.value("reach") < -1
             or item.value("words") <= 0

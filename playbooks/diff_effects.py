@@ -19,6 +19,7 @@ from playbooks.diff_features import (
     GROWS,
     IN_LOOP,
     RENAMED_KEY,
+    SWITCHED,
     Edit,
 )
 from playbooks.diff_settings import turned
@@ -184,7 +185,19 @@ def _paired(file: FileDiff) -> tuple[Found, Found, Found]:
         kind = _kind(pair)
         if kind == "flip":
             said = f"turns a condition or sign round ({pair.old.text.strip()[:60]} became {text[:60]})"
-            flips.append((pair, Trace("flip", said, file.path, text, FLIPPED, "bad_deploy")))
+            flips.append(
+                (
+                    pair,
+                    Trace(
+                        "flip",
+                        said,
+                        file.path,
+                        text,
+                        SWITCHED if file.role is Role.CONFIG else FLIPPED,
+                        _key_cause(file),
+                    ),
+                )
+            )
         elif kind == "key":
             old, new = _renamed(pair)
             said = f"renames {old[:40]} to {new[:40]}"

@@ -155,9 +155,10 @@ EDITS: tuple[Edit, ...] = (
     _edit("backoff_lost", "loss", r"back_?off|jitter|sleep\(|circuit_?breaker|rate_?limit|limiter|throttle|debounce|semaphore|max_?attempts|max_?retries|singleflight", "removes backing off or a breaker", {**_STORM, E.MEMORY: 0.3}, "retry_storm"),
     _edit("call_added", "gain", r"requests\.(get|post|put)|http(x|client)?\.(get|post|do|put|newrequest)|\bfetch\(|axios|resttemplate|webclient|grpc\.|stub\.|net::http|faraday|\.(getforobject|exchange|call)\(|client\.\w+\(", "adds a call to another service", {E.LATENCY: 0.8, E.TIMEOUT: 0.8, E.LOAD: 0.6, E.EXTERNAL: 0.5, E.ERRORS: 0.6, E.NETWORK: 0.4, E.RATE_LIMIT: 0.5, E.POOL: 0.4, E.THREADS: 0.4}, "bad_deploy"),
     _edit("blocking_added", "gain", r"time\.sleep|thread\.sleep|sleep\s*\(|sync\(|\.result\(\)|\.get\(\)\s*;|\.join\(\)|\bblock\(\)|await\s+promise|readfilesync|execsync|\.wait\(", "waits where it did not", {**_HANGS, E.LATENCY: 1.0, E.CPU: 0.3}, "bad_deploy"),
-    _edit("parallel_lost", "loss", r"promise\.all|asyncio\.gather|errgroup|waitgroup|parallel|\.submit\(|completablefuture|async\b|concurrent", "does one after another what ran side by side", {E.LATENCY: 0.9, E.QUEUE: 0.8, E.TIMEOUT: 0.6, E.POOL: 0.3}, "bad_deploy"),
+    _edit("parallel_lost", "loss", r"promise\.all|asyncio\.gather|errgroup|waitgroup|parallel|\.submit\(|completablefuture|fixedthreadpool|cachedthreadpool|workerpool|max_workers|async\b|concurrent", "does one after another what ran side by side", {E.LATENCY: 0.9, E.QUEUE: 0.8, E.TIMEOUT: 0.6, E.POOL: 0.3}, "bad_deploy"),
     # processor
     _edit("regex_added", "touch", r"regexp?\.(must)?compile|re\.(compile|match|search|fullmatch|sub)|new regexp|pattern\.compile|=\s*/.*[+*].*/|=~\s*/|\.match\(/|[+*]\)[+*]", "matches with another regular expression", {**_BURNS, E.VALIDATION: 0.5, E.WRONG: 0.3}, "cpu_saturation"),
+    _edit("backtracking", "gain", r"[+*]\)[+*{]|\(\.[+*]\)\{|\.\*\.\*", "adds a regular expression that can backtrack without end", {**_BURNS, E.VALIDATION: 0.3}, "cpu_saturation"),
     _edit("work_added", "gain", r"\bsort(ed)?\(|\.sort\b|bcrypt|scrypt|pbkdf2|argon|gzip|compress|encrypt|sha\d|levenshtein|json\.(dumps|marshal|stringify)|deepcopy|itertools\.product|permutations|\bfor\b.*\bfor\b|reflect\.|cost\s*=|rounds\s*=", "computes more per request", _BURNS, "cpu_saturation"),
     _edit("busy_loop", "gain", r"while\s*\(?\s*true|for\s*\{|for\s*\(;;\)|loop\s*\{|default:\s*$", "may spin in a loop", {**_BURNS, E.LOAD: 0.4}, "cpu_saturation"),
     # caches
@@ -174,7 +175,7 @@ EDITS: tuple[Edit, ...] = (
     _edit("deny_added", "gain", r"\bdeny\b|\brevoke\b|networkpolicy|forbid|denied|blocklist|firewall|egress:|ingress:|podsecurity|runasnonroot|readonlyrootfilesystem", "denies access or traffic", {E.PERMISSION: 1.0, E.NETWORK: 0.9, E.AUTH: 0.6, E.TIMEOUT: 0.6, E.ERRORS: 0.6, E.DNS: 0.6, E.CRASH: 0.4}, "config_change"),
     _edit("tolerance_lost", "loss", r"leeway|tolerance|\bskew|grace|slack|margin|overlap", "removes a tolerance", {E.AUTH: 0.9, E.CLOCK: 0.9, E.VALIDATION: 0.8, E.ERRORS: 0.6, E.WRONG: 0.5, E.TIMEOUT: 0.4}, "bad_deploy"),
     # shape of data
-    _edit("format_changed", "touch", r"json:\"|`json|serde|jsonproperty|@serialized|protobuf|\bavro|\.proto|marshal|serializ|encoding|charset|strftime|isoformat|dateformat|parse\w*\(|msgpack|pickle|content-?type|reserved\s+\d|=\s*\d+;", "changes how data is written or read", _FORMAT, "bad_deploy"),
+    _edit("format_changed", "touch", r"json:\"|`json|serde|jsonproperty|@serialized|protobuf|\bavro|\.proto|marshal|serializ|\.(dumps?|loads?|packb|unpackb|stringify)\(|encoding|charset|strftime|isoformat|dateformat|parse\w*\(|msgpack|pickle|content-?type|reserved\s+\d|=\s*\d+;", "changes how data is written or read", _FORMAT, "bad_deploy"),
     _edit("type_changed", "touch", r"\b(int|float|double|decimal|bigdecimal|round|floor|ceil|trunc|parseint|parsefloat|tofixed|intvalue|longvalue|number)\s*\(|//\s*\d|\.to_[if]\b|setscale|roundingmode|quantize|int32|int64|float64|\bas\s+(i|u|f)\d+|/\s*100|\*\s*100", "changes types or rounding", _NUMBERS, "bad_deploy"),
     _edit("time_changed", "touch", r"utcnow|datetime\.now|new date\(|time\.now|time\.utc|timezone|tzinfo|localtime|current_timestamp|\.unix(milli|nano)?\(|gettime\(|epoch", "changes how time is taken or compared", {E.CLOCK: 0.8, E.AUTH: 0.6, E.WRONG: 0.7, E.CACHE: 0.4, E.VALIDATION: 0.4, E.ERRORS: 0.3}, "bad_deploy"),
     # settings and places
@@ -185,7 +186,7 @@ EDITS: tuple[Edit, ...] = (
     _edit("scheduling_changed", "touch", r"affinity|nodeselector|tolerations|topologyspread|priorityclass|\bqos\b|requests:|nodepool|instance_?type|machine_?type|spot|preemptible", "changes where it runs", {E.NODE: 1.0, E.CPU: 0.6, E.LATENCY: 0.5, E.CRASH: 0.4, E.MEMORY: 0.5, E.NETWORK: 0.5}, "config_change", roles=_MANIFEST),
     _edit("route_changed", "touch", r"^\s*-?\s*path:|\broute|@(get|post|put|request)mapping|\.(get|post|put|delete|handle(func)?)\(\s*[\"'`]/|rewrite|prefix|location\s+[~/=]|host:|upstream|virtualservice|destinationrule|weight:|proxy_pass|urlpatterns|basepath|endpoint|base_?url", "changes routes or addresses", {E.ROUTE: 1.0, E.ERRORS: 0.6, E.STARVED: 0.8, E.NETWORK: 0.6, E.LOAD: 0.4, E.DNS: 0.4, E.LATENCY: 0.3}, "config_change"),
     _edit("resolver_changed", "touch", r"ndots|dnspolicy|dnsconfig|nameserver|resolv|coredns|forward\s+\.|externalname|hostaliases|\bdns\b|route53|cname|searches:", "changes name resolution", {E.DNS: 1.0, E.NETWORK: 0.7, E.LATENCY: 0.5, E.ERRORS: 0.4}, "dns_failure"),
-    _edit("trust_changed", "touch", r"\btls\b|\bssl\b|certificate|\bcert\b|ca_?bundle|truststore|keystore|cipher|min_?version|verify_?(ssl|peer|mode)|insecureskip|rejectunauthorized|mtls|peerauthentication|\.pem|\.crt", "changes trust or encryption of connections", {E.CERTIFICATE: 1.0, E.NETWORK: 0.6, E.ERRORS: 0.5, E.AUTH: 0.3}, "config_change"),
+    _edit("trust_changed", "touch", r"\btls\b|\bssl\b|certificate|\bcert\b|ca_?bundle|truststore|keystore|cipher|min_?version|verify_?(ssl|peer|mode)|insecureskip|rejectunauthorized|mtls|peerauthentication|\.pem|\.crt", "changes trust or encryption of connections", {E.CERTIFICATE: 1.0, E.EXPIRY: 0.35, E.NETWORK: 0.6, E.ERRORS: 0.5, E.AUTH: 0.3}, "config_change"),
     _edit("queue_changed", "touch", r"topic|consumer|group[_.]?id|offset|prefetch|partition|\back(s|nowledge)?\b|nack|requeue|max\.poll|visibility|dead_?letter|auto_?commit|subscription|exchange|routing_?key|\bqos\b", "changes how messages are consumed", {E.QUEUE: 1.0, E.WRONG: 0.6, E.DECODE: 0.4, E.ERRORS: 0.3, E.STARVED: 0.6, E.LATENCY: 0.3}, "config_change"),
     _edit("writes_more", "gain", r"open\(.{1,60}['\"][aw]b?['\"]|os\.create|writefile|appendfile|fileoutputstream|tempfile|/tmp/|dump\(|retention|log_?level:?\s*['\"]?(debug|trace)|verbose|keep_?days|wal_", "writes more to disk", {E.DISK: 1.0, E.CPU: 0.35, E.LATENCY: 0.35, E.MEMORY: 0.2, E.CRASH: 0.3}, "disk_full", slow=True),
     _edit("provider_changed", "touch", r"https://|api_?version|api[_-]?base|sandbox|\bsdk\b|stripe|paypal|adyen|twilio|sendgrid|amazonaws|googleapis|webhook", "changes a call to an outside provider", {E.EXTERNAL: 0.9, E.ERRORS: 0.6, E.AUTH: 0.5, E.NETWORK: 0.5, E.RATE_LIMIT: 0.5, E.TIMEOUT: 0.5, E.DNS: 0.4}, "config_change"),
@@ -279,6 +280,12 @@ FLIPPED: Effects = {
     E.STARVED: 0.5,
 }
 """A comparison, a sign or a truth value turned round."""
+
+SWITCHED: Effects = {
+    **dict.fromkeys(E, 0.55),
+    **{effect: max(0.55, weight) for effect, weight in FLIPPED.items()},
+}
+"""A switch in configuration turned: whatever hangs on it may follow; its name tells which."""
 
 RENAMED_KEY: Effects = {
     E.DECODE: 1.0,

@@ -312,7 +312,22 @@ def _renames_only(added: Sequence[Line], removed: Sequence[Line], pairs: Sequenc
                 continue
             if not (_is_name(before) and _is_name(after)) or names.setdefault(before, after) != after:
                 return False
-    return bool(names) and len(set(names.values())) == len(names)
+    own = set(names.values()) <= _declared(added)
+    return own and bool(names) and len(set(names.values())) == len(names)
+
+
+_MANY = 3
+"""So many literals all kept outweigh a call that was swapped for another."""
+_CALLED = re.compile(r"([A-Za-z_$@][\w$]*)\s*\(")
+_DECLARES = re.compile(
+    r"\b(?:def|func|function|fn|fun|class|struct|type|var|let|const|val|import|as|for|in)\s+(?:\([^)]{0,80}\)\s*)?([A-Za-z_$@][\w$]*)"
+    r"|([A-Za-z_$@][\w$]*)\s*(?::=|=(?!=)|:\s)"
+)
+
+
+def _declared(lines: Sequence[Line]) -> set[str]:
+    """Names that these lines bring into being: only a name of one's own can be swapped without effect."""
+    return {a or b for line in lines for a, b in _DECLARES.findall(line.text)}
 
 
 def _conserved(added: Sequence[Line], removed: Sequence[Line]) -> bool:
@@ -320,13 +335,14 @@ def _conserved(added: Sequence[Line], removed: Sequence[Line]) -> bool:
 
     So look extracted helpers and tidied code. It is no proof: a sign may have been turned round.
     """
-    gone = Counter(
-        word for line in removed for word in words_of(line.text) if word[0].isalnum() or word[0] in "\"'`_"
-    )
+    gone = {w for line in removed for w in words_of(line.text) if w[0].isalnum() or w[0] in "\"'`_"}
     come = {word for line in added for word in words_of(line.text)}
-    lost = sum(n for word, n in gone.items() if word not in come)
-    literals = any(word not in come for word in gone if word[0].isdigit() or word[0] in "\"'`")
-    return not literals and lost <= 0.25 * sum(gone.values())
+    literals = any(word[0].isdigit() or word[0] in "\"'`" for word in gone - come)
+    called = {call for line in removed for call in _CALLED.findall(line.text)}
+    swapped = (
+        bool(called & (gone - come)) and sum(word[0].isdigit() or word[0] in "\"'`" for word in gone) < _MANY
+    )
+    return not literals and not swapped and len(gone - come) <= 0.25 * len(gone)
 
 
 _KEYWORDS = frozenset(

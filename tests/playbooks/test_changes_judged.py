@@ -7,9 +7,10 @@ import pytest
 from tests.playbooks.test_changes_kit import Scenario
 from tests.playbooks.test_changes_scenarios_code import CODE
 from tests.playbooks.test_changes_scenarios_config import CONFIG
+from tests.playbooks.test_changes_scenarios_hard import HARD
 from tests.playbooks.test_changes_scenarios_none import NONE
 
-ALL = (*CODE, *CONFIG, *NONE)
+ALL = (*CODE, *CONFIG, *NONE, *HARD)
 
 
 @pytest.mark.parametrize("scenario", ALL, ids=[s.name for s in ALL])

@@ -103,3 +103,37 @@ class Scenario:
 
     def judge(self) -> ChangeJudgement:
         return judge_changes(self.look(), self.changes, self.commits, self.cluster, self.status)
+
+
+def hunk(path: str, body: str) -> str:
+    """A diff as some hosts excerpt it: the path stands in the hunk's header, no file header."""
+    lines = body.strip("\n")
+    return f"@@ {path} @@\n{lines}\n"
+
+
+def excerpt(sha: str, minutes: float, message: str, path: str, body: str) -> Commit:
+    return Commit(
+        sha=sha, at=at(minutes), author="dev", message=message, files=(path,), diff=hunk(path, body)
+    )
+
+
+def filler(count: int, since: float, until: float, folder: str) -> list[Commit]:
+    """Commits whose diffs are not known, as a busy repository has them."""
+    step = (until - since) / count
+    topics = (
+        "tidy imports",
+        "add metrics label",
+        "bump copyright",
+        "refactor helpers",
+        "small fixes",
+        "adjust copy",
+    )
+    return [
+        Commit(
+            sha=f"fill{i}{folder}",
+            at=at(since + i * step),
+            message=topics[i % len(topics)],
+            files=(f"{folder}/part{i % 7}.go",),
+        )
+        for i in range(count)
+    ]
