@@ -78,10 +78,19 @@ def template(revision: Revision, with_hash: bool) -> Object:
     }
 
 
+def progress(revision: Revision) -> list[Object]:
+    """A rollout that came to its end, as a Deployment's conditions tell it."""
+    since = revision.pods[-1].ready or revision.created
+    done = f'ReplicaSet "{revision.name}" has successfully progressed.'
+    return [
+        condition("Available", since, "MinimumReplicasAvailable", updated=True),
+        condition("Progressing", since, "NewReplicaSetAvailable", done, updated=True),
+    ]
+
+
 def deployment(service: str, past: list[Revision]) -> Object:
     revision = past[-1]
     ready = sum(pod.ready is not None for pod in revision.pods if pod.deleted is None)
-    since = revision.pods[-1].ready or revision.created
     marks = {"deployment.kubernetes.io/revision": str(revision.number)} | image_origin(revision)
     return {
         "apiVersion": "apps/v1",
@@ -107,16 +116,7 @@ def deployment(service: str, past: list[Revision]) -> Object:
             "updatedReplicas": 1,
             "readyReplicas": ready,
             "availableReplicas": ready,
-            "conditions": [
-                condition("Available", since, "MinimumReplicasAvailable", updated=True),
-                condition(
-                    "Progressing",
-                    since,
-                    "NewReplicaSetAvailable",
-                    f'ReplicaSet "{revision.name}" has successfully progressed.',
-                    updated=True,
-                ),
-            ],
+            "conditions": progress(revision),
         },
     }
 
@@ -175,6 +175,20 @@ def last_state(pod: Pod) -> Object:
     }
 
 
+def container_status(pod: Pod, revision: Revision) -> Object:
+    return {
+        "name": revision.service,
+        "image": revision.image,
+        "imageID": f"{revision.image.rsplit(':', 1)[0]}@sha256:{uid(revision.image).replace('-', '') * 2}",
+        "containerID": f"containerd://{uid(pod.name).replace('-', '') * 2}",
+        "ready": pod.ready is not None,
+        "started": pod.ready is not None,
+        "restartCount": pod.restarts,
+        "state": {"running": {"startedAt": stamp(pod.started or pod.created)}},
+        "lastState": last_state(pod),
+    }
+
+
 def pod_object(pod: Pod, revision: Revision) -> Object:
     up = pod.ready or pod.created
     conditions: list[Object] = [
@@ -186,17 +200,6 @@ def pod_object(pod: Pod, revision: Revision) -> Object:
             ("Ready", up),
         )
     ]
-    status = {
-        "name": revision.service,
-        "image": revision.image,
-        "imageID": f"{revision.image.rsplit(':', 1)[0]}@sha256:{uid(revision.image).replace('-', '') * 2}",
-        "containerID": f"containerd://{uid(pod.name).replace('-', '') * 2}",
-        "ready": pod.ready is not None,
-        "started": pod.ready is not None,
-        "restartCount": pod.restarts,
-        "state": {"running": {"startedAt": stamp(pod.started or pod.created)}},
-        "lastState": last_state(pod),
-    }
     body = template(revision, with_hash=True)["spec"]
     assert isinstance(body, dict)
     return {
@@ -219,7 +222,7 @@ def pod_object(pod: Pod, revision: Revision) -> Object:
             "qosClass": "Burstable",
             "startTime": stamp(pod.created),
             "conditions": conditions,
-            "containerStatuses": [status],
+            "containerStatuses": [container_status(pod, revision)],
         },
     }
 
