@@ -150,12 +150,34 @@ def missing_facts(missing: MissingIndex) -> dict[str, str]:
     }
 
 
+def _invalid_wanted(case: IndexCase) -> tuple[Index, MissingIndex] | None:
+    """An invalid index that would serve a slow statement, the rebuildable ones first."""
+    listed = case.listed.answer.indexes if case.listed else ()
+    invalid = sorted((i for i in listed if not i.valid), key=lambda i: (i.unique, i.index))
+    return next(((i, m) for i in invalid for m in case.missing if _serves(i, m)), None)
+
+
+def _rebuild_facts(index: Index, missing: MissingIndex) -> dict[str, str]:
+    """Rebuilding beats building another one; but a unique build that met duplicates would meet them again."""
+    facts = missing_facts(missing)
+    if index.unique:
+        return facts
+    name = qualified(index.db_schema, index.index)
+    return facts | {
+        "index": index.index,
+        "ddl": f"REINDEX INDEX CONCURRENTLY {name}",
+        "ddl_undo": f"DROP INDEX CONCURRENTLY IF EXISTS {name}",
+    }
+
+
 def _index_missing(case: IndexCase, scene: Scene) -> DetailedFinding:
     judge = "index_missing"
     if case.listed is None:
         return unknown(judge, "the indexes that exist are not known", scene)
     if case.missing:
-        return _missing_finding(case.missing[0], case.listed, scene)
+        wanted = _invalid_wanted(case)
+        facts = _rebuild_facts(*wanted) if wanted and wanted[1] == case.missing[0] else None
+        return _missing_finding(case.missing[0], case.listed, scene, facts)
     if case.suspects and not case.served:
         why = "; ".join(case.unread[:2]) or "the slow statements filter nothing that an index could serve"
         return unknown(judge, why, scene)
@@ -166,7 +188,9 @@ def _index_missing(case: IndexCase, scene: Scene) -> DetailedFinding:
     return finding(ruling, scene, [cite(case.listed.reading, text)])
 
 
-def _missing_finding(missing: MissingIndex, listed: Observed[Indexes], scene: Scene) -> DetailedFinding:
+def _missing_finding(
+    missing: MissingIndex, listed: Observed[Indexes], scene: Scene, facts: dict[str, str] | None
+) -> DetailedFinding:
     on_table = [i for i in listed.answer.indexes if i.table == missing.plan.table]
     have = "; ".join(f"{i.index} ({', '.join(i.columns)})" for i in on_table[:6]) or "none"
     size = f"{number(missing.rows)} rows" if missing.rows is not None else "size unknown"
@@ -183,7 +207,7 @@ def _missing_finding(missing: MissingIndex, listed: Observed[Indexes], scene: Sc
         strength=(2.5 if missing.half else 4.0) + 1.5 * large,
         entity=Entity(kind="table", name=missing.plan.table),
     )
-    return finding(ruling, scene, [cite(listed.reading, text)], missing_facts(missing))
+    return finding(ruling, scene, [cite(listed.reading, text)], facts or missing_facts(missing))
 
 
 def _index_gain(case: IndexCase, scene: Scene) -> DetailedFinding:
@@ -216,11 +240,10 @@ def _index_invalid(case: IndexCase, scene: Scene) -> DetailedFinding:
     judge = "index_invalid"
     if case.listed is None:
         return unknown(judge, "the indexes that exist are not known", scene)
-    invalid = [i for i in case.listed.answer.indexes if not i.valid]
-    wanted = [(i, m) for i in sorted(invalid, key=lambda i: i.index) for m in case.missing if _serves(i, m)]
+    wanted = _invalid_wanted(case)
     if wanted:
-        index, missing = wanted[0]
-        return _invalid_finding(index, missing, case.listed, scene)
+        return _invalid_finding(wanted[0], wanted[1], case.listed, scene)
+    invalid = [i for i in case.listed.answer.indexes if not i.valid]
     names = ", ".join(sorted(i.index for i in invalid)[:5])
     text = f"invalid indexes ({names}) serve no slow statement" if invalid else "every index is valid"
     ruling = Ruling(judge=judge, state="no", why=text, strength=3.0)
@@ -246,12 +269,7 @@ def _invalid_finding(
         strength=7.0,
         entity=Entity(kind="table", name=index.table),
     )
-    facts = missing_facts(missing) | {
-        "index": index.index,
-        "ddl": f"REINDEX INDEX CONCURRENTLY {qualified(index.db_schema, index.index)}",
-        "ddl_undo": f"DROP INDEX CONCURRENTLY IF EXISTS {qualified(index.db_schema, index.index)}",
-    }
-    return finding(ruling, scene, [cite(listed.reading, text)], facts)
+    return finding(ruling, scene, [cite(listed.reading, text)], _rebuild_facts(index, missing))
 
 
 def same_pattern(
