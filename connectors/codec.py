@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from connectors.answers import Answer, LogRecord, LogSet, SeriesKey, SeriesSet, SpanSet
 from connectors.contract import Frozen
-from connectors.errors import ConnectorError
+from connectors.errors import UndecodableAnswerError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -28,10 +28,6 @@ _MAGIC = b"firstcause/1\n"
 _MOST_BYTES = 2**31
 _LENGTHS = struct.Struct("<QQ")
 Array = npt.NDArray[Any]
-
-
-class UndecodableAnswerError(ConnectorError):
-    """These bytes are no answer that this version wrote."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,3 +15,11 @@ class ForbiddenFileError(ConnectorError):
 
 class TimeLeakError(ConnectorError):
     """A reading held a sample later than the incident's now."""
+
+
+class DamagedFileError(CaseError):
+    """A file of the case ends early or cannot be unpacked to its end."""
+
+
+class UndecodableAnswerError(ConnectorError):
+    """These bytes are no answer that this version wrote."""

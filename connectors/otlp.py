@@ -9,10 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,22 +19,34 @@ from connectors.answers import SpanSet
 
 Object = dict[str, object]
 
-_KINDS = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
-_STATUSES = {"OK": 1, "ERROR": 2}
+
+def _spellings(prefix: str, names: tuple[str, ...]) -> dict[object, int]:
+    """Every way to write an enum whose names are numbered from 1."""
+    return {
+        spelling: number
+        for number, name in enumerate(names, start=1)
+        for spelling in (number, str(number), f"{prefix}_{name}", name, name.lower())
+    }
+
+
+_KINDS = _spellings("SPAN_KIND", ("INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"))
+_STATUSES = _spellings("STATUS_CODE", ("OK", "ERROR"))
 _ENVELOPES = ("trace", "result")
 _HEX = frozenset("0123456789abcdef")
 _NO_PARENT = ""
+_MOST_NANOS = 2**63
 
 
-@dataclass(slots=True)
-class _Span:
+class _Row(NamedTuple):
+    """A span; rows sort by start, then ids, and never compare further: ids are unique."""
+
+    start: int
     trace: str
     span: str
     parent: str
     service: str
     name: str
     kind: int
-    start: int
     end: int
     status: int
     weight: float
@@ -48,7 +59,7 @@ class SpanCollector:
 
     def __init__(self, now: float) -> None:
         self._now = now
-        self._spans: dict[tuple[str, str], _Span] = {}
+        self._spans: dict[tuple[str, str], _Row] = {}
         self.malformed = 0
         self.later = 0
         self.duplicates = 0
@@ -69,7 +80,7 @@ class SpanCollector:
     def _take(self, raw: Object, resource: dict[str, str]) -> None:
         try:
             span = _span(raw, resource)
-        except (ValueError, TypeError, OverflowError):
+        except (ValueError, TypeError, RecursionError):
             self.malformed += 1
             return
         if span.end / 1e9 > self._now:
@@ -81,7 +92,7 @@ class SpanCollector:
 
     def spans(self, intervals: tuple[tuple[float, float], ...] = ()) -> SpanSet:
         """Everything taken so far, ordered, parents resolved."""
-        spans = sorted(self._spans.values(), key=attrgetter("start", "trace", "span"))
+        spans = sorted(self._spans.values())
         row = {(span.trace, span.span): i for i, span in enumerate(spans)}
         return SpanSet(
             trace=tuple(s.trace for s in spans),
@@ -109,34 +120,34 @@ def read_spans(requests: Iterable[Object], *, now: float) -> SpanSet:
     return collector.spans()
 
 
-def _span(raw: Object, resource: dict[str, str]) -> _Span:
-    start, end = int(_number(raw.get("startTimeUnixNano"))), int(_number(raw.get("endTimeUnixNano")))
+def _span(raw: Object, resource: dict[str, str]) -> _Row:
+    start, end = _nanos(raw.get("startTimeUnixNano")), _nanos(raw.get("endTimeUnixNano"))
     trace, span = trace_id(raw.get("traceId")), span_id(raw.get("spanId"))
-    if not trace or not span or start <= 0 or end <= 0:
+    if not (trace and span and start and end):
         raise ValueError("a span needs ids, a start and an end")
-    listed = raw.get("attributes")
+    listed, state, events = raw.get("attributes"), raw.get("traceState"), raw.get("events")
     attributes = {**resource, **_attributes(listed)} if listed else resource
-    state, events = raw.get("traceState"), raw.get("events")
-    return _Span(
+    return _Row(
+        start=start,
         trace=trace,
         span=span,
         parent=span_id(raw.get("parentSpanId")),
         service=attributes.get("service.name", ""),
         name=str(raw.get("name", "")),
-        kind=_enum(raw.get("kind"), "SPAN_KIND_", _KINDS),
-        start=start,
+        kind=_enum(raw.get("kind"), _KINDS),
         end=max(start, end),
-        status=_enum(_object(raw.get("status")).get("code"), "STATUS_CODE_", _STATUSES),
+        status=_enum(_object(raw.get("status")).get("code"), _STATUSES),
         weight=adjusted_count(state) if isinstance(state, str) else 1.0,
         attributes=attributes,
         events=tuple(_exceptions(events)) if events else (),
     )
 
 
-def _number(value: object) -> int | str:
-    if isinstance(value, bool) or not isinstance(value, int | str):
+def _nanos(value: object) -> int:
+    if not isinstance(value, str) and type(value) is not int:
         raise TypeError("a time is an integer, as number or text")
-    return value
+    number = int(value)
+    return number if 0 < number < _MOST_NANOS else 0
 
 
 def _resource_spans(request: Object) -> list[Object] | None:
@@ -174,30 +185,26 @@ def _id(value: object, digits: int) -> str:
         return ""
     if not isinstance(value, str):
         raise TypeError("an id is a text")
-    lowered = value.lower()
-    text = lowered if len(value) <= digits and _HEX.issuperset(lowered) else _from_base64(value, digits)
-    if len(text) < digits:
-        text = text.rjust(digits, "0")
-    return text if text.strip("0") else ""
-
-
-def _from_base64(value: str, digits: int) -> str:
     try:
-        raw = base64.b64decode(value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4), validate=True)
-    except binascii.Error as error:
-        raise ValueError("an id is neither hexadecimal nor base64") from error
+        raw = bytes.fromhex(value.rjust(digits, "0"))
+    except ValueError:
+        raw = _from_base64(value)
     if len(raw) * 2 != digits:
         raise ValueError("an id has the wrong length")
-    return raw.hex()
+    return raw.hex() if any(raw) else ""
 
 
-def _enum(value: object, prefix: str, names: dict[str, int]) -> int:
+def _from_base64(value: str) -> bytes:
+    bare = value.rstrip("=")
+    try:
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+    except binascii.Error as error:
+        raise ValueError("an id is neither hexadecimal nor base64") from error
+
+
+def _enum(value: object, numbers: Mapping[object, int]) -> int:
     """An enum's number; 0 (unset, unknown) for whatever is neither a number nor a name of it."""
-    if type(value) is int:
-        return value if 0 <= value <= len(names) else 0
-    if isinstance(value, str):
-        return names.get(value.upper().removeprefix(prefix), int(value) if value in "12345" and value else 0)
-    return 0
+    return numbers.get(value, 0) if isinstance(value, int | str) else 0
 
 
 def _attributes(listed: object) -> dict[str, str]:

@@ -184,7 +184,10 @@ def _node(tree: Record, depth: int) -> a.PlanNode:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    try:
+        return float(value) if isinstance(value, int | float) else 0.0
+    except OverflowError:
+        return 0.0
 
 
 def _gains(_: Question, recordings: list[Recording], rows: _Rows) -> a.IndexGains:

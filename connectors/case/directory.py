@@ -16,17 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
-from connectors.errors import CaseError, ForbiddenFileError
+from connectors.errors import CaseError, DamagedFileError, ForbiddenFileError
 
 ANSWERS = frozenset({"truth.yaml", "truth_extra.json"})
 PLAIN = frozenset({"case.yaml", "alert.json", "metrics.parquet", "kubernetes.json", "topology.csv"})
 LINES = frozenset({"traces.jsonl", "logs.jsonl", "changes.jsonl", "commits.jsonl", "readings.jsonl"})
 MOST_BYTES = 2**30
 _DAMAGE = (EOFError, zlib.error, OSError)
-
-
-class DamagedFileError(CaseError):
-    """A compressed file of the case ends early or cannot be unpacked."""
 
 
 class CaseDirectory:

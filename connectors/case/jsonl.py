@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 
-from connectors.case.directory import CaseDirectory, DamagedFileError
+from connectors.case.directory import CaseDirectory
+from connectors.errors import DamagedFileError
 
 Record = dict[str, object]
+_decode = json.JSONDecoder().decode  # json.loads would guess each line's encoding first
 
 
 class JsonLines:
@@ -61,7 +64,7 @@ class JsonLines:
 def parsed(line: bytes) -> Record | None:
     """One line as an object, or None; text that is no valid Unicode is repaired."""
     try:
-        value = json.loads(line)
+        value = _decode(line.removeprefix(codecs.BOM_UTF8).decode())
         if b"\\ud" in line or b"\\uD" in line:
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):

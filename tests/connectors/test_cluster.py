@@ -8,72 +8,7 @@ from connectors.answers import ClusterState, Container, Rollout
 from connectors.kubernetes_objects import REDACTED, environment, quantity
 from connectors.questions import ClusterSnapshot
 from tests.connectors.small_case import MANIFEST, WIDE, SmallCase, answered, iso, minute, refused, window
-
-
-def owned_by(kind: str, name: str) -> list[object]:
-    return [{"kind": kind, "name": name, "controller": True}]
-
-
-def thing(kind: str, name: str, /, *, at: float = 0, **more: object) -> dict[str, object]:
-    meta = {"name": name, "namespace": "shop", "creationTimestamp": iso(at)}
-    meta.update({k: more.pop(k) for k in ("labels", "annotations", "ownerReferences") if k in more})  # type: ignore[misc]
-    return {"apiVersion": "v1", "kind": kind, "metadata": meta, **more}
-
-
-def deployment() -> dict[str, object]:
-    return thing("Deployment", "checkout", annotations={"org.opencontainers.image.revision": "c0ffee"})
-
-
-def replica_set(name: str = "checkout-7c8", *, revision: str = "2", at: float = 50) -> dict[str, object]:
-    container = {
-        "name": "app",
-        "image": f"shop/checkout:{revision}",
-        "env": [{"name": "POOL_SIZE", "value": "20"}],
-    }
-    template = {"metadata": {"labels": {"app": "checkout"}}, "spec": {"containers": [container]}}
-    return thing(
-        "ReplicaSet",
-        name,
-        at=at,
-        annotations={"deployment.kubernetes.io/revision": revision},
-        ownerReferences=owned_by("Deployment", "checkout"),
-        spec={"replicas": 3, "template": template},
-    )
-
-
-def pod(name: str = "checkout-7c8-x", **more: object) -> dict[str, object]:
-    spec = {
-        "nodeName": "n1",
-        "containers": [
-            {
-                "name": "app",
-                "image": "shop/checkout:2",
-                "resources": {"limits": {"memory": "256Mi", "cpu": "500m"}},
-            }
-        ],
-    }
-    status = {
-        "phase": "Running",
-        "startTime": iso(51),
-        "conditions": [{"type": "Ready", "status": "False"}],
-        "containerStatuses": [
-            {
-                "name": "app",
-                "restartCount": 3,
-                "ready": False,
-                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-                "lastState": {"terminated": {"reason": "OOMKilled", "finishedAt": iso(60)}},
-            }
-        ],
-    }
-    labels = {"app": "checkout", "version": "v2"}
-    owner = owned_by("ReplicaSet", "checkout-7c8")
-    return thing(
-        "Pod",
-        name,
-        at=51,
-        **{"labels": labels, "ownerReferences": owner, "spec": spec, "status": status, **more},
-    )
+from tests.connectors.small_cluster import deployment, event, owned_by, pod, replica_set, thing
 
 
 def cluster(case: SmallCase, *items: object, now: float = 66) -> ClusterState:
@@ -228,14 +163,6 @@ def test_a_node_shows_only_what_is_wrong_by_now(case: SmallCase) -> None:
     well = thing("Node", "n0", status={"conditions": [condition("Ready", "True")]})
     state = cluster(case, thing("Node", "n1", status={"conditions": conditions}), well)
     assert [(n.name, n.troubles) for n in state.nodes] == [("n0", ()), ("n1", ("MemoryPressure", "NotReady"))]
-
-
-def event(name: str, first: float, last: float | None, **more: object) -> dict[str, object]:
-    about = {"kind": "Pod", "name": name, "namespace": "shop"}
-    times = {"firstTimestamp": iso(first), "lastTimestamp": iso(last) if last is not None else None}
-    return thing(
-        "Event", f"{name}.1", at=first, involvedObject=about, reason="BackOff", count=7, **times, **more
-    )
 
 
 def test_an_event_that_went_on_after_now_is_known_by_its_first_time(case: SmallCase) -> None:
