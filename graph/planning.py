@@ -67,7 +67,8 @@ def horizon(incident: Incident) -> Window:
 def sweep(incident: Incident, available: Collection[Source]) -> tuple[Question, ...]:
     """The first, wide and cheap questions, the most telling first: one a source, then the next of each.
 
-    StatementPlan is not among them: it costs a plan for each statement and waits until it is wanted.
+    HypotheticalIndexes and StatementPlan are not among them: they make the planner of a struggling
+    database work, and wait until a weighing wants them.
     """
     window = horizon(incident)
     everything: list[Question] = [
@@ -105,7 +106,6 @@ def _database_sweep(name: str, window: Window) -> list[Question]:
         vocabulary.LockChain(database=name, window=window),
         vocabulary.Activity(database=name, window=window),
         vocabulary.SchemaDump(database=name),
-        vocabulary.HypotheticalIndexes(database=name),
     ]
 
 

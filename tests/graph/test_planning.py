@@ -120,3 +120,9 @@ def test_time_has_no_say_while_there_is_enough() -> None:
 
 def test_a_source_that_is_not_there_is_not_asked_however_much_is_wanted() -> None:
     assert following(_weighing(_plan("1", 1.0)), set(), [Source.METRICS], PLENTY).questions == ()
+
+
+def test_the_sweep_makes_no_database_plan_anything() -> None:
+    names = {question.name for question in sweep(INCIDENT, tuple(Source))}
+    assert not names & {"HypotheticalIndexes", "StatementPlan"}
+    assert "StatementStatistics" in names
