@@ -18,14 +18,12 @@ from markupsafe import Markup
 
 import bot
 from bot import charts, wording
-from bot.result import ProposalResult, Result
+from bot.result import Result
 from bot.safetext import lines, one_line
 from graph.model import Picture
 from playbooks.model import Incident
 
 _MOST_PICTURES: Final = 8
-_OPEN: Final = 0.10
-"""Proposals from this confidence on are shown unfolded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,6 @@ def page(incident: Incident, result: Result, pictures: Sequence[Picture]) -> str
             style=Markup(style),  # noqa: S704 - our own file
             style_hash=f"sha256-{policy}",
             words=wording,
-            opened=_opened,
             version=bot.__version__,
         )
     )
@@ -74,10 +71,6 @@ def _environment() -> Environment:
 
 def _template(name: str) -> str:
     return (files("bot") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _opened(proposal: ProposalResult) -> bool:
-    return proposal.rank == 1 or proposal.confidence >= _OPEN
 
 
 def _chart(picture: Picture, n: int) -> Chart:

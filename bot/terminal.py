@@ -25,7 +25,10 @@ _BAR: Final = 10
 _MOST_DETAILED: Final = 3
 _LEAST_DETAILED: Final = 0.05
 _MOST_PICTURES: Final = 3
-_MOST_EVIDENCE: Final = 6
+_LEAST_LISTED: Final = 0.01
+_MOST_EVIDENCE: Final = 4
+_MOST_SAID: Final = 240
+_MOST_QUERY: Final = 160
 _WIDEST: Final = 118
 _COLOURS: Final = {
     Verdict.CAUSE: "bold red",
@@ -66,41 +69,43 @@ def _verdict(incident: Incident, result: Result) -> Iterable[RenderableType]:
 
 # --- the ranking --------------------------------------------------------------------------------------
 def _ranking(result: Result, width: int) -> RenderableType:
-    table = Table(
-        box=None, padding=(0, 2, 0, 0), expand=True, width=width, header_style="dim", pad_edge=False
-    )
-    table.add_column("#", width=2, justify="right")
-    table.add_column("Cause and why", ratio=5)
-    table.add_column("Where", ratio=3, overflow="fold")
-    table.add_column("Confidence", width=_BAR + 10, no_wrap=True)
-    for proposal in result.proposals:
-        table.add_row(
-            str(proposal.rank),
-            _cause(proposal),
-            Text(wording.where(proposal)),
-            _confidence(proposal.confidence),
-        )
-    if result.others > 0:
-        table.add_row(
-            "", Text("Others considered", style="dim"), "", _confidence(result.others, worded=False)
-        )
+    listed = [p for p in result.proposals if p.rank == 1 or p.confidence >= _LEAST_LISTED]
+    unlisted = sum(p.confidence for p in result.proposals) - sum(p.confidence for p in listed) + result.others
+    rows: list[RenderableType] = []
+    for proposal in listed:
+        rows += _row_of(proposal, width)
+    count = len(result.proposals) - len(listed)
+    if count or result.others > 0:
+        others = f"{count} others, each below 1 %" if count else "Others considered"
+        rows.append(_ranked("", Text(others, style="dim"), _confidence(unlisted, worded=False)))
     nothing = Text(wording.none_of_these(result.verdict), style="dim")
-    table.add_row("", nothing, "", _confidence(result.none_of_these, worded=False))
-    if result.calibrated:
-        return Group(table, Text())
-    return Group(table, Text(wording.NOT_CALIBRATED_WHY, style="dim"), Text())
+    rows.append(_ranked("", nothing, _confidence(result.none_of_these, worded=False)))
+    if not result.calibrated:
+        rows.append(Text(wording.NOT_CALIBRATED_WHY, style="dim"))
+    return Group(_ranked("#", Text("Cause", style="dim"), Text("Confidence", style="dim")), *rows, Text())
 
 
-def _cause(proposal: ProposalResult) -> Text:
+def _row_of(proposal: ProposalResult, width: int) -> Iterable[RenderableType]:
     cause = Text(one_line(proposal.title), style="bold" if proposal.rank == 1 else "")
+    yield _ranked(str(proposal.rank), cause, _confidence(proposal.confidence))
+    yield Padding(Text(f"{wording.where(proposal)}{_change(proposal)}"), (0, 0, 0, 3))
     if proposal.why:
-        cause.append("\n" + one_line(proposal.why), style="not bold dim")
-    return cause
+        room = (width - 4) * (2 if proposal.rank == 1 else 1) - 2
+        yield Padding(Text(one_line(proposal.why, room), style="dim"), (0, 0, 0, 3))
+
+
+def _ranked(rank: str, cause: Text, confidence: Text) -> RenderableType:
+    grid = Table.grid(padding=(0, 1, 0, 0), expand=True)
+    grid.add_column(width=2, justify="right", style="dim")
+    grid.add_column(ratio=1)
+    grid.add_column(width=_BAR + 20, no_wrap=True)
+    grid.add_row(rank, cause, confidence)
+    return grid
 
 
 def _confidence(share: float, *, worded: bool = True) -> Text:
     text = Text.assemble(f"{wording.percent(share):>5} ", *_bar(share))
-    return text.append("\n      " + wording.degree(share), style="dim") if worded else text
+    return text.append(" " + wording.degree(share), style="dim") if worded else text
 
 
 def _bar(share: float) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -108,47 +113,65 @@ def _bar(share: float) -> tuple[tuple[str, str], tuple[str, str]]:
     return ("█" * full, "cyan"), ("░" * (_BAR - full), "dim")
 
 
+def _change(proposal: ProposalResult) -> str:
+    return f" · change {wording.change(proposal.change)}" if proposal.change else ""
+
+
 # --- what speaks for and against -------------------------------------------------------------------------
 def _details(result: Result) -> Iterable[RenderableType]:
+    told: set[str] = set()
     for proposal in result.proposals[:_MOST_DETAILED]:
         if proposal.rank == 1 or proposal.confidence >= _LEAST_DETAILED:
-            yield from _detail(proposal, result)
+            yield from _detail(proposal, result, told)
 
 
-def _detail(proposal: ProposalResult, result: Result) -> Iterable[RenderableType]:
-    head = Text.assemble(
-        (f"{proposal.rank}. {one_line(proposal.title)}", "bold"), f" · {wording.where(proposal)}"
-    )
-    yield head.append(f" · change {wording.change(proposal.change)}" if proposal.change else "", style="dim")
-    yield from _cited("For", proposal.evidence, result)
-    yield from _cited("Against", proposal.against, result, proposal.against_text)
+def _detail(proposal: ProposalResult, result: Result, told: set[str]) -> Iterable[RenderableType]:
+    head = Text(f"{proposal.rank}. {one_line(proposal.title)}", style="bold")
+    yield head.append(f" · {wording.where(proposal)}{_change(proposal)}", style="not bold dim")
+    most = _MOST_EVIDENCE if proposal.rank == 1 else _MOST_EVIDENCE // 2
+    against = [Text(one_line(proposal.against_text, _MOST_SAID))] if proposal.against_text else []
+    yield from _cited("For", [], _readings(proposal.evidence, result, told, most))
+    yield from _cited("Against", against, _readings(proposal.against, result, told, most // 2))
     if proposal.alternatives:
         yield _label("Or else", Text(one_line(", ".join(proposal.alternatives))))
-    if proposal.check_yourself:
-        yield _label("Check it", Text("yourself, changing nothing:", style="dim"))
-        yield _command(proposal.check_yourself)
+    yield from _do(
+        "Check it", Text("yourself, changing nothing:", style="dim"), proposal.check_yourself, told
+    )
     step = proposal.next_step
-    yield _label("Next", Text.assemble(one_line(step.text), (f" ({wording.manner(proposal)})", "dim")))
-    if step.command:
-        yield _command(step.command)
+    todo = Text.assemble(one_line(step.text), (f" ({wording.manner(proposal)})", "dim"))
+    yield from _do("Next", todo, step.command or "", told)
     yield Text()
 
 
-def _cited(label: str, ids: Sequence[str], result: Result, said: str = "") -> Iterable[RenderableType]:
-    facts = [(key, result.evidence[key]) for key in ids if key in result.evidence]
-    if said or not facts:
-        yield _label(label, Text(one_line(said) or "nothing was found", style="" if said else "dim"))
-        label = ""
-    for key, fact in facts[:_MOST_EVIDENCE]:
-        yield _label(label, _fact(key, fact))
-        label = ""
-    if len(facts) > _MOST_EVIDENCE:
-        yield _label("", Text(f"and {len(facts) - _MOST_EVIDENCE} more (--report or --json)", style="dim"))
+def _do(label: str, text: Text, command: str, told: set[str]) -> Iterable[RenderableType]:
+    """What a person can do; a command that was shown above is not shown again."""
+    if command and command in told:
+        yield _label(label, Text("as above", style="dim"))
+    elif command or label == "Next":
+        yield _label(label, text)
+    if command and command not in told:
+        told.add(command)
+        yield _command(command)
+
+
+def _cited(label: str, said: Sequence[Text], readings: Sequence[Text]) -> Iterable[RenderableType]:
+    for n, part in enumerate([*said, *readings] or [Text("nothing was found", style="dim")]):
+        yield _label(label if n == 0 else "", part)
+
+
+def _readings(ids: Sequence[str], result: Result, told: set[str], most: int) -> list[Text]:
+    """The readings cited: some in full, those already shown and the rest by their ids."""
+    known = [key for key in ids if key in result.evidence]
+    shown = [key for key in known if key not in told][:most]
+    told.update(shown)
+    rest = [one_line(key) for key in known if key not in shown]
+    more = [Text(f"and {', '.join(rest)} (above, or in --report)", style="dim")] if rest else []
+    return [_fact(key, result.evidence[key]) for key in shown] + more
 
 
 def _fact(key: str, fact: EvidenceResult) -> Text:
-    text = Text.assemble((f"{one_line(key)} ", "cyan"), one_line(fact.value, 300))
-    asked = f"\n{fact.source} · {one_line(fact.query, 300)} · {fact.at:%H:%M:%S} UTC"
+    text = Text.assemble((f"{one_line(key)} ", "cyan"), one_line(fact.value, _MOST_SAID))
+    asked = f"\n{fact.at:%H:%M:%S} UTC · {fact.source} · {one_line(fact.query, _MOST_QUERY)}"
     return text.append(asked, style="dim")
 
 
@@ -167,8 +190,8 @@ def _command(command: str) -> RenderableType:
 
 # --- pictures, coverage, effort ---------------------------------------------------------------
 def _pictures(pictures: Sequence[Picture], width: int) -> Iterable[RenderableType]:
-    for picture in pictures[:_MOST_PICTURES]:
-        rows = drawn(picture, width - 2)
+    for n, picture in enumerate(pictures[:_MOST_PICTURES]):
+        rows = drawn(picture, width - 2, 8 if n == 0 else 5)
         if rows:
             yield Text("\n".join(rows), no_wrap=True)
             yield Text()

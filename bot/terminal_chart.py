@@ -14,7 +14,6 @@ from bot.charts import MOST_MARKS, number, numbered_marks
 from bot.safetext import one_line
 from graph.model import Picture
 
-_ROWS: Final = 8
 _DOTS: Final = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 """The bits of a braille cell, by column and row of its dots."""
 _DAY: Final = 36 * 3600.0
@@ -29,6 +28,7 @@ class _Frame:
     low: float
     high: float
     columns: int
+    rows: int
 
     def column(self, at: float, parts: int = 1) -> int:
         """The column of an instant, each cell divided into so many parts."""
@@ -38,12 +38,12 @@ class _Frame:
     def row(self, value: float, parts: int = 1) -> int:
         """The row of a value, counted from the top."""
         share = (self.high - value) / (self.high - self.low)
-        return round(min(max(share, 0.0), 1.0) * (_ROWS * parts - 1))
+        return round(min(max(share, 0.0), 1.0) * (self.rows * parts - 1))
 
 
-def drawn(picture: Picture, width: int) -> list[str]:
+def drawn(picture: Picture, width: int, rows: int = 8) -> list[str]:
     """The picture as lines of plain text, at most `width` columns wide; empty when it has no samples."""
-    frame = _frame(picture, width)
+    frame = _frame(picture, width, rows)
     if frame is None:
         return []
     cells = _cells(picture, frame)
@@ -55,7 +55,7 @@ def drawn(picture: Picture, width: int) -> list[str]:
     ]
 
 
-def _frame(picture: Picture, width: int) -> _Frame | None:
+def _frame(picture: Picture, width: int, rows: int) -> _Frame | None:
     points = [(at, v) for at, v in zip(picture.times, picture.values, strict=True) if _known(v)]
     if len(points) < 2 or points[0][0] >= points[-1][0]:
         return None
@@ -66,7 +66,7 @@ def _frame(picture: Picture, width: int) -> _Frame | None:
     if low == high:
         low, high = low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
     gutter = max(len(number(v)) for v in (low, (low + high) / 2, high)) + 1
-    return _Frame(picture.times[0], picture.times[-1], low, high, max(width - gutter - 2, 10))
+    return _Frame(picture.times[0], picture.times[-1], low, high, max(width - gutter - 2, 10), rows)
 
 
 def _known(value: float | None) -> bool:
@@ -74,7 +74,7 @@ def _known(value: float | None) -> bool:
 
 
 def _cells(picture: Picture, frame: _Frame) -> list[list[str]]:
-    bits = [[0] * frame.columns for _ in range(_ROWS)]
+    bits = [[0] * frame.columns for _ in range(frame.rows)]
     before: tuple[int, int] | None = None
     for at, value in zip(picture.times, picture.values, strict=True):
         if value is None or not math.isfinite(value):
@@ -136,7 +136,8 @@ def _numbers(picture: Picture, frame: _Frame, width: int) -> list[str]:
 
 def _boxed(cells: list[list[str]], frame: _Frame, width: int) -> list[str]:
     gutter = width - frame.columns - 2
-    labels = {0: frame.high, (_ROWS - 1) // 2: (frame.high + frame.low) / 2, _ROWS - 1: frame.low}
+    last = frame.rows - 1
+    labels = {0: frame.high, last // 2: (frame.high + frame.low) / 2, last: frame.low}
     rows = []
     for n, row in enumerate(cells):
         label = number(labels[n]) if n in labels else ""
