@@ -13,16 +13,20 @@ from dataclasses import dataclass
 
 from connectors.answers import Change, ClusterState, Pod
 from playbooks.change_candidates import Candidate
-from playbooks.change_effects import Effect, Shown, relevance
+from playbooks.change_effects import GENERIC, Effect, Shown, relevance
 from playbooks.change_reach import Step
-from playbooks.diff_effects import Power, Trace, power_of
+from playbooks.diff_effects import Power, power_of
 from playbooks.diff_features import ANY_CONFIG
+from playbooks.diff_pairs import Trace
 from playbooks.diff_settings import turned
 from playbooks.diff_words import rarity, shared, split_words
 from playbooks.diffs import Diff, Line, Pair, read_diff
 from playbooks.look import FaultLook
 
 HARMLESS = -3.5
+_VERBATIM = 1.2
+_BY_GENERAL_EFFECT = 1.5
+"""Latency or errors alone are what nearly any edit can cause."""
 _FLAG = -1.2
 _NAMED_FLAG = -0.4
 """Most flags are innocuous; less so one whose name speaks of what is seen."""
@@ -77,6 +81,8 @@ class Fitter:
         self._shown = shown
         self._names = frozenset(word for name in services for word in split_words(name))
         self._fault = _fault_words(look, self._names)
+        self._told = "\n".join([look.alert_text, *(m.text for m in look.moved)])[:200_000].lower()
+        self._literals: dict[str, frozenset[str]] = {}
         self._powers: dict[str, Power] = {}
         self._words: dict[str, dict[str, float]] = {}
         for candidate in candidates:
@@ -85,14 +91,16 @@ class Fitter:
                 self._powers[candidate.id] = (
                     power_of(diff) if candidate.commit else _of_summary(candidate.vehicle)
                 )
+                self._literals[candidate.id] = _literals(diff) - frozenset(services)
                 self._words[candidate.id] = self._change_words(candidate, diff)
         self._rare = rarity([self._words[name] for name in sorted(self._words)])
 
     def fit(self, candidate: Candidate) -> Fit:
         """Hold one change against the fault."""
         power = self._powers[candidate.id]
+        literal = self._verbatim(candidate)
         common = shared(self._fault, self._words[candidate.id], self._rare)
-        words = self._word_step(common, bool(power.harmless))
+        words = self._word_step(common, bool(power.harmless), literal)
         names = tuple(word for word, _ in common[:5])
         if power.harmless:
             step = Step(HARMLESS, f"its diff changes {power.harmless}")
@@ -120,7 +128,7 @@ class Fitter:
                 slow=False,
                 harmless=False,
             )
-        value = max(-2.0, min(_MOST[best[2].telling], 6.0 * (score - 0.42)))
+        value = max(-2.0, min(_ceiling(best[2], best[1]), 6.0 * (score - 0.42)))
         trace, seen = best[2], best[1]
         return Fit(
             Step(value, _says(trace, seen, value)),
@@ -133,9 +141,22 @@ class Fitter:
             harmless=False,
         )
 
-    def _word_step(self, common: Sequence[tuple[str, float]], harmless: bool) -> Step:
+    def _verbatim(self, candidate: Candidate) -> str:
+        """A literal that this change, and none other, put in or took out and that the fault names to the letter."""
+        others = [self._literals[name] for name in sorted(self._literals) if name != candidate.id]
+        own = self._literals[candidate.id]
+        hits = [
+            word for word in own if word.lower() in self._told and not any(word in other for other in others)
+        ]
+        return max(hits, key=lambda word: (len(word), word), default="")
+
+    def _word_step(self, common: Sequence[tuple[str, float]], harmless: bool, literal: str) -> Step:
         total = sum(weight for _, weight in common)
         value = 2.0 * (1.0 - math.exp(-total / 1.3)) * (0.15 if harmless else 1.0)
+        if literal and not harmless:
+            return Step(
+                min(2.6, value + _VERBATIM), f"what is seen names {literal!r}, which the diff changes"
+            )
         if not common:
             return Step(-0.2, "it shares no telling word with what is seen")
         named = ", ".join(word for word, _ in common[:5])
@@ -148,6 +169,20 @@ class Fitter:
                 if word not in self._names:
                     weights[word] = max(weight, weights.get(word, 0.0))
         return weights
+
+
+_LITERAL = re.compile(r"[A-Za-z0-9][\w./:-]{4,80}[A-Za-z0-9]")
+_DISTINCT = re.compile(r"[._/:-]|[a-z][A-Z]|[A-Z]{4}|\d")
+
+
+def _literals(diff: Diff) -> frozenset[str]:
+    """Distinctive names that stand on one side of the diff only: hosts, keys, paths, identifiers."""
+    sides: dict[str, set[str]] = {"+": set(), "-": set(), " ": set()}
+    for file in diff.files:
+        for line in file.lines:
+            sides[line.sign].update(word for word in _LITERAL.findall(line.text) if _DISTINCT.search(word))
+    changed = {w for f in diff.files for line in (*f.added, *f.removed) for w in _LITERAL.findall(line.text)}
+    return frozenset(((sides["+"] ^ sides["-"]) - sides[" "]) & changed)
 
 
 def _texts(candidate: Candidate, diff: Diff) -> list[tuple[str, float]]:
@@ -225,6 +260,11 @@ def _plainly(seen: Shown | None) -> str:
         if seen is not None
         else "its diff can cause nothing of what is seen"
     )
+
+
+def _ceiling(trace: Trace, seen: Shown | None) -> float:
+    """The most this edit may say: little where it meets the fault only in what every fault shows."""
+    return min(_MOST[trace.telling], _BY_GENERAL_EFFECT if seen is None or seen.effect in GENERIC else 9.0)
 
 
 def _unknown(candidate: Candidate, named: bool) -> Step:

@@ -13,7 +13,7 @@ from playbooks.change_candidates import Candidate
 from playbooks.look import FaultLook
 
 AFTER_ONSET = -7.0
-_SAME, _CALLEE, _CALLER, _UNKNOWN, _APART = 1.0, 0.6, 0.3, 0.55, 0.06
+_SAME, _CALLEE, _CALLER, _UNKNOWN, _APART = 1.0, 0.6, 0.3, 0.55, 0.03
 _WINDOW_MINUTES = 240.0
 
 
@@ -55,7 +55,7 @@ def reach(candidate: Candidate, look: FaultLook, suspected: dict[str, float]) ->
         )
     calls = {(caller, callee) for caller, callee in look.edges}
     share = sum(p * _touch(service, other, calls) for other, p in suspected.items()) / sum(suspected.values())
-    value = max(-2.5, min(0.6, math.log(max(share, 1e-3) / 0.5)))
+    value = max(-3.0, min(0.6, math.log(max(share, 1e-3) / 0.5)))
     own = suspected.get(service, 0.0)
     if service == look.alerted:
         return Step(value, f"it changed {service}, which the alert names")

@@ -49,8 +49,10 @@ def _sign(mechanism: str, cause: str, weight: float, pattern: str, *explains: Ef
 
 _SIGNS: tuple[_Sign, ...] = (
     _sign("certificate", "certificate_expired", 3.8, r"certificate.{0,40}(has )?expired|expired.{0,20}certificate|not_?after|cert\w*_(expiry|not_after|expires)", Effect.EXPIRY),
-    _sign("dns", "dns_failure", 3.0, r"no such host|nxdomain|servfail|enotfound|eai_again|name resolution|name or service not known|coredns|could not resolve host|unknownhost", Effect.DNS),
-    _sign("disk", "disk_full", 3.0, r"no space left|enospc|disk (is )?full|could not extend file|filesystem_avail|disk quota exceeded|read-only file system", Effect.DISK),
+    _sign("dns", "dns_failure", 2.2, r"no such host|nxdomain|enotfound|eai_again|name resolution|name or service not known|could not resolve host|unknownhost", Effect.DNS),
+    _sign("dns", "dns_failure", 3.2, r"servfail|coredns|server misbehaving|dns.{0,30}(timeout|unhealthy|refused)", Effect.DNS),
+    _sign("dependency", "downstream_dependency", 1.0, r"(http_client|client|outbound|egress|upstream)[_ ](call|request|rq|duration|latency|error)", Effect.EXTERNAL, Effect.TIMEOUT),
+    _sign("disk", "disk_full", 2.2, r"no space left|enospc|disk (is )?full|could not extend file|filesystem_avail|disk quota exceeded|read-only file system", Effect.DISK),
     _sign("clock", "clock_skew", 3.2, r"clock (skew|drift|offset)|timex_offset|requesttimetooskewed|time is not synchron", Effect.CLOCK, Effect.AUTH),
     _sign("rate_limit", "external_provider", 2.4, r"quota (has been )?exceeded|exceeded.{0,20}quota|\b429\b.{0,80}\w\.\w|too many requests.{0,60}(from|by) \w+[.-]\w|daily limit", Effect.RATE_LIMIT, Effect.EXTERNAL),
     _sign("external", "external_provider", 2.4, r"(provider|vendor|acquirer|upstream provider|third[- ]party|partner api)\b.{0,80}(unavailable|outage|\b5\d\d\b|down|degraded|timed? ?out)|api\.[\w-]{2,40}\.[a-z]{2,8}.{0,80}(\b5\d\d\b|unavailable|timed? ?out|refused|reset)", Effect.EXTERNAL, Effect.TIMEOUT),
@@ -109,7 +111,7 @@ def _signs(look: FaultLook) -> list[Rival]:
         if not hits:
             continue
         spread = {thing.service for _, thing in hits if thing is not None}
-        weight = sign.weight + (0.5 if len(spread) > 1 else 0.0) - (0.7 if not spread else 0.0)
+        weight = sign.weight + (0.6 if len(spread) > 1 else 0.0) - (0.7 if not spread else 0.0)
         text, thing = max(hits, key=lambda h: (abs(h[1].size) if h[1] else 0.0, h[0]))
         where = f" on {len(spread)} services" if len(spread) > 1 else ""
         at = thing.onset if thing and thing.onset is not None else look.now

@@ -224,7 +224,7 @@ def _taken_over(rival: Rival, weighed: Sequence[_Weighed], shown: dict[Effect, S
             or not trace.telling
             or item.value("order") <= AFTER_ONSET
             or item.value("reach") < -1
-            or item.value("words") <= 0
+            or item.fit.mechanism.value < 1
         ):
             continue
         best = max(

@@ -134,6 +134,7 @@ EDITS: tuple[Edit, ...] = (
     _edit("select_star", "gain", r"select\s+\*|fetch_?all|findall\(|\.objects\.all\(\)|find\(\{\}\)|\.to_a\b|tolist\(\)", "reads whole rows or tables", {**_DB, E.MEMORY: 0.6}, "slow_query"),
     _edit("query_added", "gain", r"\bselect\b.{1,200}\bfrom\b|\.objects\.(get|filter)|\.(query|queryrow|querycontext|execute|find_by|findone|findmany|aggregate)\((?!\))|\b(select|update|delete)\(", "adds a query", {**_DB, E.SCHEMA: 0.6, E.DATABASE: 0.85}, "slow_query"),
     _edit("where_added", "gain", r"\bwhere\b|\.where\(|\.filter\(|\.filter_by\(", "filters a query in another way", {**_DB, E.WRONG: 0.5, E.DATABASE: 0.9}, "missing_index"),
+    _edit("query_changed", "touch", r"\bselect\b.{1,300}\bfrom\b|\b(where|and|on)\s+[\w.]+\s*(=|<|>|in\b|like\b)|\bupdate\s+\w+\s+set\b|\border by\b", "changes a query", {**_DB, E.SCHEMA: 0.7, E.WRONG: 0.5}, "slow_query"),
     _edit("batching_removed", "loss", r"prefetch|select_related|joinedload|selectinload|includes\(|eager|preload|dataloader|batch|bulk|\bin\s*\(\s*[?$%:]|any\(|mget|pipeline", "removes batching or eager loading", {**_DB, E.LOAD: 0.6, E.NETWORK: 0.2}, "slow_query"),
     _edit("index_dropped", "gain", r"\bdrop\s+index\b|remove_index|removeindex|op\.drop_index|dropindex", "drops an index", {**_DB, E.LOCK: 0.3}, "missing_index"),
     _edit("index_lost", "loss", r"\bcreate\s+(unique\s+)?index\b|add_index|db_index\s*=\s*true|index\s*=\s*true|@index|addindex|create_index|createindex|using index|use index|hint\(", "loses an index", _DB, "missing_index"),

@@ -9,8 +9,9 @@ from tests.playbooks.test_changes_scenarios_code import CODE
 from tests.playbooks.test_changes_scenarios_config import CONFIG
 from tests.playbooks.test_changes_scenarios_hard import HARD
 from tests.playbooks.test_changes_scenarios_none import NONE
+from tests.playbooks.test_changes_scenarios_wide import WIDE
 
-ALL = (*CODE, *CONFIG, *NONE, *HARD)
+ALL = (*CODE, *CONFIG, *NONE, *HARD, *WIDE)
 
 
 @pytest.mark.parametrize("scenario", ALL, ids=[s.name for s in ALL])
