@@ -259,3 +259,30 @@ def test_what_was_left_open_is_taken_up_again_and_an_interrupt_is_130(case: Path
     done = run("investigate", "--case", case, "--json", state=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["incident"] == "small/slow"
+
+
+# --- the bundled incident -----------------------------------------------------------------------------------
+def test_the_demo_names_the_missing_index_first_and_no_decoy_above_it(tmp_path: Path) -> None:
+    done = run("demo", "--json", "--no-confirm", state=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    jsonschema.Draft202012Validator(result.schema()).validate(document)
+    first = document["proposals"][0]
+    assert document["verdict"] == "cause"
+    assert (first["cause"], first["service"]) == ("missing_index", "checkout")
+    assert first["entity"] == {"kind": "table", "name": "orders"}
+    assert first["next_step"]["blocking"] is False
+    assert "CONCURRENTLY" in first["next_step"]["command"]
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_ruling_out_weighs_again_and_shows_the_rest(tmp_path: Path) -> None:
+    screen = Terminal("demo", state=tmp_path)
+    screen.until("leave open")
+    before = len(screen.shown)
+    screen.type("r 1\n")
+    screen.until("leave open")
+    assert "Confidence" in screen.shown[before:]
+    screen.type("c 1\n")
+    screen.until("Confirmed. Kept as a label.")
+    assert screen.ended() == 0
