@@ -128,18 +128,18 @@ def _span(raw: Object, resource: dict[str, str]) -> _Row:
     listed, state, events = raw.get("attributes"), raw.get("traceState"), raw.get("events")
     attributes = {**resource, **_attributes(listed)} if listed else resource
     return _Row(
-        start=start,
-        trace=trace,
-        span=span,
-        parent=span_id(raw.get("parentSpanId")),
-        service=attributes.get("service.name", ""),
-        name=str(raw.get("name", "")),
-        kind=_enum(raw.get("kind"), _KINDS),
-        end=max(start, end),
-        status=_enum(_object(raw.get("status")).get("code"), _STATUSES),
-        weight=adjusted_count(state) if isinstance(state, str) else 1.0,
-        attributes=attributes,
-        events=tuple(_exceptions(events)) if events else (),
+        start,
+        trace,
+        span,
+        span_id(raw.get("parentSpanId")),
+        attributes.get("service.name", ""),
+        str(raw.get("name", "")),
+        _enum(raw.get("kind"), _KINDS),
+        max(start, end),
+        _enum(_object(raw.get("status")).get("code"), _STATUSES),
+        adjusted_count(state) if isinstance(state, str) else 1.0,
+        attributes,
+        tuple(_exceptions(events)) if events else (),
     )
 
 
@@ -169,6 +169,7 @@ def _objects(value: object) -> list[Object]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+@lru_cache(maxsize=1024)  # the spans of a trace come together
 def trace_id(value: object) -> str:
     """A trace id as 32 lower-case hexadecimal digits; empty where there is none."""
     return _id(value, 32)

@@ -74,7 +74,12 @@ def sound_files() -> dict[str, list[object]]:
     """Files that are as they should be, with every field in use."""
     nested = [{"key": "a", "value": {"arrayValue": {"values": [{"intValue": "1"}]}}}]
     raised = [{"name": "exception", "attributes": [{"key": "exception.type", "value": {"stringValue": "x"}}]}]
-    about = {"parentSpanId": "2", "traceState": "ot=th:8", "attributes": nested, "events": raised}
+    about: dict[str, Any] = {
+        "parentSpanId": "2",
+        "traceState": "ot=th:8",
+        "attributes": nested,
+        "events": raised,
+    }
     line = {"timestamp": iso(10), "service": "c", "severity_text": "INFO", "body": "b", "trace_id": "1"}
     change = {"id": "1", "at": iso(10), "kind": "deploy", "service": "c", "commit": "x", "pods": ["a"]}
     commit = {"sha": "c", "at": iso(10), "author": "a", "message": "m", "files": ["f"], "diff": "d"}
