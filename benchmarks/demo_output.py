@@ -41,7 +41,8 @@ def excerpt(lines: list[str]) -> str:
 
 def main() -> None:
     """Replace the README's copy."""
-    block = f"<!-- demo:start -->\n`make demo`, cut at {CUT}:\n\n```text\n{excerpt(printed())}\n```\n<!-- demo:end -->"
+    shown = f"`make demo`, cut at {CUT}:\n\n```text\n{excerpt(printed())}\n```"
+    block = f"<!-- demo:start -->\n{shown}\n<!-- demo:end -->"
     text = README.read_text(encoding="utf-8")
     replaced = re.sub(r"<!-- demo:start -->.*<!-- demo:end -->", lambda _: block, text, flags=re.DOTALL)
     README.write_text(replaced, encoding="utf-8")
