@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -190,17 +190,22 @@ def plans(dsn: str, before: list[Recorded], after: list[Recorded]) -> list[Recor
     sizes = {str(row["table"]): cast(int, row["live_rows"]) for row in answer_to(after, "table_statistics")}
     recorded: list[Recorded] = []
     for row in grown(before, after):
-        query = str(row["query"])
-        params: Answer = {"database": DATABASE, "queryid": row["queryid"], "query": query}
-        with read_only(dsn) as connection:
-            plan = explain(connection, query)
-            recorded.append(
-                Recorded("plan", params, now_iso(), {"plan": plan, "total_cost": plan["Total Cost"]})
-            )
-            scan = filtered_scan(plan, sizes)
-            if scan is not None and has_hypopg(connection):
-                table, columns = scan
-                answer = hypothetical(connection, query, table, columns)
-                where = params | {"table": table, "columns": columns}
-                recorded.append(Recorded("hypothetical_index", where, now_iso(), answer))
+        # A normalised text is not always a statement again: `interval $1` cannot be prepared.
+        with suppress(psycopg.errors.SyntaxError, psycopg.errors.IndeterminateDatatype):
+            recorded.extend(plan_of(dsn, row, sizes))
+    return recorded
+
+
+def plan_of(dsn: str, row: Answer, sizes: dict[str, int]) -> list[Recorded]:
+    query = str(row["query"])
+    params: Answer = {"database": DATABASE, "queryid": row["queryid"], "query": query}
+    with read_only(dsn) as connection:
+        plan = explain(connection, query)
+        recorded = [Recorded("plan", params, now_iso(), {"plan": plan, "total_cost": plan["Total Cost"]})]
+        scan = filtered_scan(plan, sizes)
+        if scan is not None and has_hypopg(connection):
+            table, columns = scan
+            answer = hypothetical(connection, query, table, columns)
+            where = params | {"table": table, "columns": columns}
+            recorded.append(Recorded("hypothetical_index", where, now_iso(), answer))
     return recorded

@@ -32,7 +32,7 @@ class Recovered(Scenario):
         shop.wait(0.15 * seconds)
 
     def inject(self, shop: Shop) -> None:
-        shop.set_demand(replace(shop.demand, exports=0.8, export_rows=60_000))
+        shop.set_demand(replace(shop.demand, exports=0.7, export_rows=100_000))
 
     def after_alert(self, shop: Shop) -> None:
         shop.wait(10)
