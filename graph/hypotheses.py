@@ -6,7 +6,7 @@ Combines P(service), P(change) and P(mechanism | place). Pure arithmetic over wh
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from graph.ranking import ServiceOdds
@@ -16,6 +16,7 @@ from playbooks.model import Entity, Finding
 
 _MOST_PLACES = 14
 _LEAST = 1e-4
+_NEED_A_CHANGE = frozenset({"bad_deploy", "config_change"})
 # Below this a mechanism is a guess: the place is proposed and its mechanism called unknown.
 _NAMED_FROM = 0.15
 
@@ -80,6 +81,8 @@ def settle(
 ) -> Hypothesis | None:
     """The place's likeliest mechanism that nobody ruled out; None when none is left."""
     change = place.change.change_id if place.change else None
+    if change is None:
+        mechanisms = _without_changes(mechanisms)
     left = [m for m in mechanisms if identity(m.cause, place.service, m.entity, change) not in ruled_out]
     remaining = sum(m.probability for m in left)
     if not left or remaining <= 0:
@@ -90,6 +93,13 @@ def settle(
     # A place where mechanisms were ruled out has lost their part of its probability.
     lost = sum(m.probability for m in mechanisms) - remaining
     return Hypothesis(place, best, others, findings, place.probability * max(1.0 - lost, 0.0))
+
+
+def _without_changes(mechanisms: Sequence[Mechanism]) -> list[Mechanism]:
+    """Mechanisms that need no guilty change, their probabilities scaled to add up to 1."""
+    kept = [m for m in mechanisms if m.cause not in _NEED_A_CHANGE]
+    total = sum(m.probability for m in kept)
+    return [replace(m, probability=m.probability / total) for m in kept] if total > 0 else kept
 
 
 def normalised(hypotheses: Sequence[Hypothesis], none: float) -> tuple[Mapping[str, float], float]:

@@ -16,7 +16,7 @@ from graph.model import Weighing
 from graph.pictures import draw
 from graph.proposing import Registry, Scribe, propose
 from graph.ranking import load_weights, rank_services
-from graph.verdicts import conclude
+from graph.verdicts import Rest, conclude
 from graph.wanted import wanted
 from playbooks.catalogue import load_catalogue
 from playbooks.changes import ChangeJudgement, judge_changes
@@ -26,11 +26,12 @@ from playbooks.facts import Scene
 from playbooks.mechanisms import judge_mechanisms
 from playbooks.model import Finding, Incident
 from playbooks.observations import Observations
-from playbooks.portrait import fault_look, service_signals, statement_spans
+from playbooks.portrait import fault_look, moved_by_tests, service_signals, statement_spans
 from playbooks.suspects import Suspects, examine
 from playbooks.testimony import Desk, about
 
 _MOST_PROPOSALS = 10
+_WORTH_TESTING = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class _Bench:
     incident: Incident
     seen: Observations
     suspects: Suspects
+    loudest: float
+    tests: Mapping[str, tuple[Finding, ...]]
     changes: ChangeJudgement
 
 
@@ -57,24 +60,31 @@ def weigh(incident: Incident, readings: Sequence[Reading], ruled_out: Collection
     seen = Observations(readings)
     suspects = examine(incident, seen)
     odds = rank_services(suspects)
-    bench = _Bench(incident, seen, suspects, _changes(incident, suspects, seen, odds.probability))
+    tests = _all_tests(incident, suspects, seen, odds.probability)
+    changes = _changes(incident, suspects, seen, odds.probability, tests)
+    bench = _Bench(incident, seen, suspects, max(odds.scores.values(), default=0.0), tests, changes)
     settled = [
         hypothesis
         for place in places(odds, bench.changes)
         if (hypothesis := _settle(bench, place, ruled_out)) is not None
     ]
-    confidence, none = normalised(settled, odds.none * bench.changes.none.probability)
+    confidence, none = normalised(settled, odds.none)
     return _weighing(bench, _ordered(settled, confidence), confidence, none)
 
 
 def _changes(
-    incident: Incident, suspects: Suspects, seen: Observations, suspicion: Mapping[str, float]
+    incident: Incident,
+    suspects: Suspects,
+    seen: Observations,
+    suspicion: Mapping[str, float],
+    tests: Mapping[str, tuple[Finding, ...]],
 ) -> ChangeJudgement:
     timeline = [change for found in seen.all(Timeline) for change in found.answer.changes]
     commits = [commit for found in seen.all(Commits) for commit in found.answer.commits]
     status = [event for found in seen.all(StatusFeeds) for event in found.answer.events]
     cluster = seen.first(ClusterState)
-    look = fault_look(incident, suspects, seen, suspicion)
+    tested = [moved for name in sorted(tests) for moved in moved_by_tests(tests[name])]
+    look = fault_look(incident, suspects, seen, suspicion, tested)
     return judge_changes(look, timeline, commits, cluster.answer if cluster else None, status)
 
 
@@ -83,27 +93,33 @@ def _settle(bench: _Bench, place: Place, ruled_out: Collection[str]) -> Hypothes
     mechanism = change.cause if change else bench.changes.none.cause
     guilt = 1.0 if change else bench.changes.none.probability
     signals = service_signals(bench.suspects, place.service, mechanism, guilt)
-    findings = (
-        *about(Desk(bench.suspects, bench.seen, bench.incident.at), place.service),
-        *_tests(bench, place),
-    )
+    desk = Desk(bench.suspects, bench.seen, bench.incident.at)
+    findings = (*about(desk, place.service), *bench.tests.get(place.service, ()))
     return settle(place, judge_mechanisms(signals, findings), findings, ruled_out)
 
 
-def _tests(bench: _Bench, place: Place) -> tuple[Finding, ...]:
+def _all_tests(
+    incident: Incident, suspects: Suspects, seen: Observations, suspicion: Mapping[str, float]
+) -> dict[str, tuple[Finding, ...]]:
+    """The tests of every service that may be at fault."""
+    likely = sorted(name for name, p in suspicion.items() if p >= _WORTH_TESTING)
+    return {name: _tests(incident, suspects, seen, name) for name in likely}
+
+
+def _tests(incident: Incident, suspects: Suspects, seen: Observations, service: str) -> tuple[Finding, ...]:
     """What the service's database, migrations and cluster objects say."""
-    entry = next((s for s in bench.incident.services if s.name == place.service), None)
-    onset = bench.suspects.measured.symptom.onset_low
+    entry = next((s for s in incident.services if s.name == service), None)
+    onset = suspects.measured.symptom.onset_low
     scene = Scene(
-        now=bench.incident.at,
+        now=incident.at,
         onset=datetime.fromtimestamp(onset, UTC) if onset is not None else None,
-        service=place.service,
+        service=service,
         database=entry.database if entry else None,
         namespace=entry.namespace if entry else None,
     )
-    spans = statement_spans(bench.suspects, bench.seen, place.service)
-    database = judge_database(bench.seen, scene, spans) if scene.database or spans else ()
-    return (*database, *judge_cluster(bench.seen, scene))
+    spans = statement_spans(suspects, seen, service)
+    database = judge_database(seen, scene, spans) if scene.database or spans else ()
+    return (*database, *judge_cluster(seen, scene))
 
 
 def _ordered(settled: Sequence[Hypothesis], confidence: Mapping[str, float]) -> list[Hypothesis]:
@@ -119,7 +135,7 @@ def _weighing(
     scribe = Scribe(bench.incident, bench.seen, load_catalogue(), Registry(), bench.changes.none)
     proposals = tuple(propose(scribe, h, confidence[h.id], rank) for rank, h in enumerate(listed, 1))
     rest = none + sum(confidence[h.id] for h in ordered[_MOST_PROPOSALS:])
-    conclusion = conclude(bench.incident, bench.suspects, proposals, rest)
+    conclusion = conclude(bench.incident, bench.suspects, proposals, Rest(rest, bench.loudest))
     return Weighing(
         verdict=conclusion.verdict,
         summary=conclusion.summary,

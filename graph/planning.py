@@ -22,6 +22,7 @@ WORTH_ASKING = 0.01
 ROUND = 4
 """Questions asked between two weighings: few, because each answer may make the others pointless."""
 
+_CHANGES_BEFORE = timedelta(days=3)
 _KINDS: dict[str, type[Question]] = {
     name: kind
     for name, kind in vars(vocabulary).items()
@@ -71,11 +72,13 @@ def sweep(incident: Incident, available: Collection[Source]) -> tuple[Question, 
     database work, and wait until a weighing wants them.
     """
     window = horizon(incident)
+    # A leak or a lapsed limit may take days to show: what changed is asked for longer than what moved.
+    changed = Window(start=window.start - _CHANGES_BEFORE, end=window.end)
     everything: list[Question] = [
         vocabulary.SeriesSweep(window=window),
         vocabulary.SpanSample(window=window),
-        vocabulary.ChangeTimeline(window=window),
-        vocabulary.CommitLog(window=window),
+        vocabulary.ChangeTimeline(window=changed),
+        vocabulary.CommitLog(window=changed),
         vocabulary.ClusterSnapshot(window=window, namespaces=_namespaces(incident)),
         vocabulary.LogSample(window=window),
         vocabulary.LogPatterns(window=window),

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from connectors.answers import Floats
 from playbooks.suspects import FEATURES, Suspects
 
 WEIGHTS = Path(__file__).with_name("weights.json")
@@ -22,7 +23,9 @@ class Weights(BaseModel):
     """The fitted weights and where they come from.
 
     `features`: log-odds a unit of each feature. `none`: the log-odds of "none of these" against a service
-    without any sign. `temperature`: divides the log-odds, so that confidences are not sharper than outcomes.
+    without any sign. `explained`: the part of a caller's score that a suspect callee takes away.
+    `unseen`: added to `none` where the alerted service's own series do not show the symptom.
+    `temperature`: divides the log-odds, so that confidences are not sharper than outcomes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +34,8 @@ class Weights(BaseModel):
     version: str
     features: dict[str, float]
     none: float
+    unseen: float
+    explained: float
     temperature: float
     provenance: dict[str, str]
 
@@ -50,6 +55,18 @@ class ServiceOdds:
     scores: Mapping[str, float]
 
 
+def _explained(suspects: Suspects, scores: Floats) -> Floats:
+    """How much of each service's score its most suspect callee may have caused: never more than its own."""
+    index = {name: row for row, name in enumerate(suspects.services)}
+    out = np.zeros(len(scores))
+    for caller, callees in suspects.measured.graph.callees.items():
+        own = index.get(caller)
+        rows = [index[callee] for callee in callees if callee in index]
+        if own is not None and rows:
+            out[own] = min(float(scores[own]), float(scores[rows].max()))
+    return out
+
+
 def rank_services(suspects: Suspects, weights: Weights | None = None) -> ServiceOdds:
     """Weigh the suspects against each other and against "none of these".
 
@@ -58,7 +75,9 @@ def rank_services(suspects: Suspects, weights: Weights | None = None) -> Service
     known = weights or load_weights()
     vector = np.array([known.features.get(name, 0.0) for name in FEATURES])
     scores = suspects.features @ vector if len(suspects.services) else np.zeros(0)
-    logits = np.append(scores, known.none) / known.temperature
+    scores = scores - known.explained * _explained(suspects, scores)
+    none = known.none + (0.0 if suspects.measured.symptom.visible else known.unseen)
+    logits = np.append(scores, none) / known.temperature
     shares = np.exp(logits - logits.max())
     shares = shares / shares.sum()
     return ServiceOdds(

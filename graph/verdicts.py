@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from graph.model import Proposal, Verdict
 from playbooks.model import Incident
 from playbooks.quantities import clock
-from playbooks.suspects import FEATURES, Suspects
+from playbooks.suspects import Suspects
 
 _RECOVERED_SECONDS = 60.0
 _SURE = 0.5
 _THIN = 0.15
-_QUIET = 0.8
+_QUIET = 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +29,33 @@ class Conclusion:
     none: float
 
 
-def conclude(
-    incident: Incident, suspects: Suspects, proposals: Sequence[Proposal], none: float
-) -> Conclusion:
-    """Decide on the verdict.
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The probability of "none of these", and the log-odds of the loudest suspect."""
+
+    none: float
+    loudest: float
+
+
+def conclude(incident: Incident, suspects: Suspects, proposals: Sequence[Proposal], rest: Rest) -> Conclusion:
+    """Decide on the verdict; `rest` is what speaks for none of the proposals.
 
     Under recovered and no_fault, `none` is the confidence that nothing is wrong (any more).
     """
     recovered = _recovered(incident, suspects)
     if recovered is not None:
         return _nothing(Verdict.RECOVERED, recovered, proposals, 0.9)
-    quiet = _no_fault(suspects)
+    quiet = _no_fault(suspects, rest.loudest)
     if quiet is not None:
         return _nothing(Verdict.NO_FAULT, quiet, proposals, 0.75)
     if not proposals or proposals[0].confidence < _THIN:
         text = "What was asked tells no cause apart; the best guesses are listed with what speaks for them."
-        return Conclusion(Verdict.UNKNOWN, text, tuple(proposals), none)
+        return Conclusion(Verdict.UNKNOWN, text, tuple(proposals), rest.none)
     best = proposals[0]
     verdict = (
         Verdict.EXTERNAL if best.cause == "external_provider" and best.confidence >= _SURE else Verdict.CAUSE
     )
-    return Conclusion(verdict, _sentence(best), tuple(proposals), none)
+    return Conclusion(verdict, _sentence(best), tuple(proposals), rest.none)
 
 
 def _sentence(best: Proposal) -> str:
@@ -79,16 +83,12 @@ def _recovered(incident: Incident, suspects: Suspects) -> str | None:
     return f"The symptom has been back in its usual range since {clock(view.ended)} ({minutes:.0f} min)."
 
 
-def _no_fault(suspects: Suspects) -> str | None:
-    """The alerted service's own series are known and usual, spans agree, and nobody else stands out."""
+def _no_fault(suspects: Suspects, loudest: float) -> str | None:
+    """The alerted service's own series are known and usual, and no service stands out by anything asked."""
     view = suspects.measured.symptom
-    spans = suspects.measured.spans
-    if view.visible or not view.rows or spans is None or min(spans.traces) < 20:
+    if view.visible or not view.rows or loudest >= _QUIET:
         return None
-    loud = suspects.features[:, [i for i, name in enumerate(FEATURES) if name != "alerted"]]
-    if loud.size and float(np.max(loud)) > _QUIET:
-        return None
-    return "Nothing that was asked is outside its usual range: metrics and traces agree."
+    return "Nothing that was asked is outside its usual range, the alerted service's own series included."
 
 
 def _nothing(verdict: Verdict, text: str, proposals: Sequence[Proposal], sure: float) -> Conclusion:

@@ -6,15 +6,16 @@ Translates; decides nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 
 from connectors.answers import Floats, LogSet, PatternCounts, SpanSet
+from playbooks.facts import DetailedFinding
 from playbooks.look import FaultLook, Moved
-from playbooks.model import Incident
+from playbooks.model import Finding, Incident
 from playbooks.observations import Observations
 from playbooks.semantics import Meaning, Scope, Signal
+from playbooks.shifts import climb
 from playbooks.signals import Callee, ServiceSignals
 from playbooks.spans import GroupShift
 from playbooks.statement_load import StatementSpans
@@ -150,12 +151,30 @@ def _shape(suspects: Suspects) -> str:
     return "ramp" if late > 2.0 * max(early, 0.5) else "step"
 
 
+def moved_by_tests(findings: Iterable[Finding]) -> tuple[Moved, ...]:
+    """What tests on a database found, as moved things: a diff may touch the statement in the finding."""
+    return tuple(
+        Moved(f.service, "database", 1, min(f.strength * 3.0, 40.0), None, _tested(f)[:600])
+        for f in findings
+        if f.state == "yes"
+    )
+
+
+def _tested(finding: Finding) -> str:
+    facts = dict(finding.facts) if isinstance(finding, DetailedFinding) else {}
+    return " ".join([facts.get("statement", ""), facts.get("columns", ""), finding.why]).strip()
+
+
 def fault_look(
-    incident: Incident, suspects: Suspects, seen: Observations, suspicion: Mapping[str, float]
+    incident: Incident,
+    suspects: Suspects,
+    seen: Observations,
+    suspicion: Mapping[str, float],
+    tested: Sequence[Moved] = (),
 ) -> FaultLook:
-    """The fault as seen from outside."""
+    """The fault as seen from outside; `tested` is what tests on databases found."""
     view = suspects.measured.symptom
-    moved = (*_moved_series(suspects), *_moved_spans(suspects), *_moved_logs(suspects, seen))
+    moved = (*_moved_series(suspects), *_moved_spans(suspects), *_moved_logs(suspects, seen), *tested)
     return FaultLook(
         now=incident.at.timestamp(),
         alerted=incident.service,
@@ -200,25 +219,10 @@ def uniform_load(suspects: Suspects) -> float | None:
     return float(np.quantile(zs, 0.25)) if len(zs) >= 3 else None
 
 
-def ramp(suspects: Suspects, service: str, signal: Signal) -> float | None:
-    """How far a level climbs steadily over the recording's second half, in robust deviations; else 0."""
-    rows = suspects.measured.prepared.rows(service, (signal,))
-    best = None
-    for row in rows:
-        values = suspects.measured.prepared.series.values[row]
-        values = values[len(values) // 2 :]
-        values = values[np.isfinite(values)]
-        if len(values) < 8:
-            continue
-        best = max(best or 0.0, _climb(values))
-    return best
-
-
-def _climb(values: Floats) -> float:
-    thirds = [float(np.median(part)) for part in np.array_split(values, 4)]
-    noise = 1.4826 * float(np.median(np.abs(np.diff(values)))) + abs(thirds[0]) / 200.0
-    rising = all(b > a for a, b in pairwise(thirds))
-    return (thirds[-1] - thirds[0]) / noise if rising and noise > 0 else 0.0
+def ramp(suspects: Suspects, service: str, signals: tuple[Signal, ...]) -> float | None:
+    """How far the service's steadiest level climbs, in robust deviations; None without any."""
+    rows = suspects.measured.prepared.rows(service, signals)
+    return max((climb(suspects.measured.prepared.series.values[row]) for row in rows), default=None)
 
 
 def _callees(suspects: Suspects, service: str) -> tuple[Callee, ...]:
@@ -288,7 +292,7 @@ def service_signals(
         cpu_up=_peak(suspects, service, (Signal.CPU,), (Scope.SERVICE,)),
         cpu_throttled=_peak(suspects, service, (Signal.THROTTLING,)),
         memory_up=_peak(suspects, service, (Signal.MEMORY,), (Scope.SERVICE,)),
-        memory_ramp=ramp(suspects, service, Signal.MEMORY),
+        memory_ramp=ramp(suspects, service, (Signal.MEMORY,)),
         restarts=_peak(suspects, service, (Signal.RESTARTS,)),
         traffic_up=traffic,
         traffic_down=-traffic if traffic is not None else None,

@@ -71,7 +71,7 @@ _SUCCESS = frozenset("success availability available uptime successful ok".split
 _LATENCY = frozenset("latency duration elapsed rtt responsetime delay took wait".split())
 _QUANTILE = frozenset("p50 p75 p90 p95 p99 p999 avg mean median max quantile".split())
 _THROTTLE = frozenset("throttle throttled throttling".split())
-_MEMORY = frozenset("memory mem rss heap workingset oom".split())
+_MEMORY = frozenset("memory mem rss heap workingset".split())
 _DISK = frozenset("disk diskio fs filesystem io iops syscalls volume blks inodes".split())
 _NETWORK = frozenset(
     "network receive transmit received transmitted packets socket sockets retransmits tcp net".split()
@@ -80,7 +80,7 @@ _POOL = frozenset(
     "pool connection connections pending semaphore threads workers inflight conns backends".split()
 )
 _QUEUE = frozenset("queue lag backlog oldest depth unacked offset age".split())
-_RESTART = frozenset("restart restarts restarted".split())
+_RESTART = frozenset("restart restarts restarted oom killed evicted crashloop".split())
 _CACHE = frozenset("cache hit hits miss misses evictions".split())
 _TRAFFIC = frozenset(
     "requests request calls rps qps throughput workload rate traffic hits messages reqs operations".split()

@@ -8,6 +8,7 @@ the null. Never compares two systems, never looks at names.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -162,3 +163,18 @@ def is_cumulative(values: Floats) -> npt.NDArray[np.bool_]:
     return np.asarray(
         (known.sum(-1) > 0) & ((falls & ~to_zero).sum(-1) == 0) & ((rise > 0).sum(-1) > 0.2 * known.sum(-1))
     )
+
+
+def climb(values: Floats) -> float:
+    """How far a level climbs steadily over the second half of its samples, in robust deviations; else 0.
+
+    Leaks and filling disks move slowly: no single window is far from the one before it.
+    """
+    values = values[len(values) // 2 :]
+    values = values[np.isfinite(values)]
+    if len(values) < 8:
+        return 0.0
+    quarters = [float(np.median(part)) for part in np.array_split(values, 4)]
+    noise = 1.4826 * float(np.median(np.abs(np.diff(values)))) + abs(quarters[0]) / 200.0
+    rising = all(later > earlier for earlier, later in pairwise(quarters))
+    return (quarters[-1] - quarters[0]) / noise if rising and noise > 0 else 0.0

@@ -20,7 +20,7 @@ from playbooks.observations import Observations
 from playbooks.onset import split_of
 from playbooks.preparation import Prepared, prepare
 from playbooks.semantics import Scope, Signal
-from playbooks.shifts import Shifts, measure
+from playbooks.shifts import Shifts, climb, measure
 from playbooks.symptom import DEFAULT_SECONDS, SymptomView
 from playbooks.symptom import view as look_at_symptom
 
@@ -43,6 +43,7 @@ FEATURES = (
     "disk",
     "network",
     "pressure",
+    "ramp",
     "alerted",
 )
 """One column each, in this order; `docs/design/judgement.md` says what each means."""
@@ -288,9 +289,20 @@ def _table(
         row["latency"] *= gate_latency
         row["errors_share"] = errors.get(name, 0.0) * gate_errors * min(row["errors"], 1.0)
         row["errors"] *= gate_errors
+        row["ramp"] = _ramp(measured.prepared, name)
         row["alerted"] = float(name == incident.service)
         table[index] = [row[feature] for feature in FEATURES]
     return table
+
+
+_FILLING = (Signal.MEMORY, Signal.QUEUE, Signal.POOL, Signal.DISK)
+
+
+def _ramp(prepared: Prepared, service: str) -> float:
+    """The loudness of the steadiest climb among levels that can fill up."""
+    return loudness(
+        max((climb(prepared.series.values[r]) for r in prepared.rows(service, _FILLING)), default=0.0)
+    )
 
 
 def _from_spans(row: dict[str, float], view: spans.SpanView | None, name: str) -> None:

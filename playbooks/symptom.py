@@ -70,6 +70,11 @@ def _named(incident: Incident, series: SeriesSet, rows: list[int]) -> list[int]:
     return close or rows
 
 
+def _concerns(said: Meaning, incident: Incident) -> bool:
+    """Whether a series is the alerted service's own; any service's where the alert names none."""
+    return said.service is not None and incident.service in {said.service, None}
+
+
 def symptom_rows(incident: Incident, series: SeriesSet) -> tuple[int, ...]:
     """The series that show the symptom: the alerted service's own, of the alert's kind of signal."""
     if incident.metric:
@@ -84,7 +89,7 @@ def symptom_rows(incident: Incident, series: SeriesSet) -> tuple[int, ...]:
     own: list[tuple[int, Meaning]] = [
         (row, said)
         for row, key in enumerate(series.keys)
-        if (said := meaning(key)).service == incident.service and said.signal in kinds
+        if _concerns(said := meaning(key), incident) and said.signal in kinds
     ]
     served = [row for row, said in own if said.scope is Scope.SERVICE and not said.counter]
     rows = served or [row for row, said in own if said.scope in {Scope.EDGE, Scope.CLIENT}]
