@@ -63,7 +63,7 @@ def _usable(index: Index, uses: Sequence[ColumnUse]) -> bool:
     _, found, predicate = index.definition.partition(" WHERE ")
     if not found:
         return True
-    keys = {plain_key(u.key) for u in uses if u.how == "equal"}
+    keys = {plain_key(u.key) for u in uses if u.how in {"equal", "flag"}}
     words = plain_key(predicate.split("=")[0].split(" IS ")[0])
     return any(key and words.startswith(key) for key in keys)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
-How = Literal["equal", "range", "join", "order", "pattern", "either"]
+How = Literal["equal", "range", "join", "order", "pattern", "either", "flag"]
 Columns = Mapping[str, frozenset[str]]
 """The columns of each table, by the table's name."""
 
@@ -37,7 +37,7 @@ class ColumnUse:
     """One use of one column. `key` is the column, or the expression over it that an index would need.
 
     `how`: equal (= IN IS NULL), range, join (to another table's column), order, pattern (LIKE),
-    either (inside an OR: no single index serves it).
+    either (inside an OR: no single index serves it), flag (a boolean column by itself).
     """
 
     table: TableName
@@ -230,6 +230,8 @@ class _Reader:
             self._boolean(node, scope, either)
         elif kind == "A_Expr":
             self._comparison(node, scope, either)
+        elif kind == "ColumnRef" and not either:
+            self._use(node, "flag", scope)
         elif kind == "NullTest" and node.nulltesttype.name == "IS_NULL":
             self._use(node.arg, "either" if either else "equal", scope)
         elif kind == "SubLink" and node.testexpr is not None:

@@ -80,7 +80,9 @@ def statements(*rows: tuple[str, float, float, float, float], two: bool = False)
             time = before * calls_b * mean_b + since * calls_s * mean_s
             if calls > 0 or (calls_b > 0 and before == 0):
                 held.append(
-                    a.Statement(queryid=str(len(query)), query=query, calls=calls, total_exec_time_ms=time)
+                    a.Statement(
+                        queryid=digest(query.encode())[:12], query=query, calls=calls, total_exec_time_ms=time
+                    )
                 )
         return a.StatementSnapshot(at=at, statements=tuple(held))
 
@@ -121,7 +123,7 @@ def gains(*rows: a.IndexGain) -> Reading:
 
 def email_gain(before: float = 24_106.0, after: float = 44.0) -> a.IndexGain:
     return a.IndexGain(
-        queryid=str(len(BY_EMAIL)),
+        queryid=digest(BY_EMAIL.encode())[:12],
         table="orders",
         columns=("customer_email",),
         definition="CREATE INDEX ON public.orders (customer_email)",
