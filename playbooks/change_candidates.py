@@ -1,7 +1,7 @@
 """Which changes could be guilty: what went out before the onset, and the commits that went out inside it.
 
-A commit is a candidate only through a vehicle: the deploy (or applied configuration) that carried it. Must not
-weigh anything.
+A commit is a candidate only through a vehicle: the deploy (or applied configuration) that carried it.
+Must not weigh anything.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SHARED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One possible culprit. `named`: the vehicle names this very commit; `sure`: it is certain to be inside."""
+    """One possible culprit. `named`: the vehicle names this very commit; `sure`: it is surely inside."""
 
     id: str
     vehicle: Change | None
@@ -115,13 +115,17 @@ def _contained(
     by_sha: Mapping[str, Commit],
     known: Mapping[str, str],
 ) -> list[Candidate]:
-    """Commits between the revision deployed before and this one that touch the service or shared code."""
+    """Commits between the revision deployed before and this one that touch the service or shared code.
+
+    A commit that a deploy of the same service names went out with that one.
+    """
     before = (c for c in changes if c.service == change.service and c.at < change.at)
     earlier = [one for one in (_resolve(c.commit, by_sha) for c in before) if one is not None]
     since = max((c.at for c in earlier), default=head.at - CONTAINED_WITHIN)
     found: list[Candidate] = []
+    own = {_resolve(c.commit, by_sha) for c in changes if c.service == change.service}
     for commit in by_sha.values():
-        if commit.sha == head.sha or not since < commit.at <= head.at or commit.at > change.at:
+        if commit in own or not since < commit.at <= head.at or commit.at > change.at:
             continue
         who = owners(commit.files, known)
         shared = is_shared(commit.files)

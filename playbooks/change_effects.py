@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a row of a table stays on one line
 """What a fault looks like, as a few effects with a strength from 0 to 1: the common tongue of diffs and telemetry.
 
 Words and signals are general operations vocabulary, kept as tables. Must not look at any change.
@@ -78,7 +79,7 @@ _PHRASES: tuple[tuple[Effect, float, re.Pattern[str]], ...] = tuple(
         (Effect.IMAGE, 1.0, r"imagepull|errimage|pull image|manifest unknown"),
         (Effect.THREADS, 1.0, r"goroutines|threads?[_ ](count|live|active|started|pool|exhaust)|unable to create (new )?(native )?thread|rejectedexecution|too many open files|file descriptors|open_fds|event loop (lag|delay|blocked)"),
         (Effect.CPU, 0.9, r"\bcpu\b|process_cpu|cpu_(usage|util)|throttl"),
-        (Effect.POOL, 1.0, r"(connection|thread|conn)[- _]?pool|pool[- _](exhaust|timeout|wait|size|connections)|hikari|too many (connections|clients)|acquir\w+ (a )?connection|connection is not available|remaining connection slots|connections_(in_use|pending|active|waiting)|no (free|available|idle) connections?|queuepool limit"),
+        (Effect.POOL, 1.0, r"(connection|thread|conn)[- _]?pool|pool[- _](exhaust|timeout|wait|size|connections)|hikari|too many (connections|clients)|acquir\w{1,24} (a )?connection|connection is not available|remaining connection slots|connections_(in_use|pending|active|waiting)|no (free|available|idle) connections?|queuepool limit"),
         (Effect.LOCK, 1.0, r"deadlock|lock (wait|timeout)|lock_wait|waiting for .{0,20}lock|exclusivelock|could not obtain lock|lock contention|mutex|40p01|55p03"),
         (Effect.DATABASE, 0.9, r"\bselect\b .{0,300}\bfrom\b|\binsert into\b|\bupdate\b .{1,80}\bset\b|\bdelete from\b|slow query|seq(uential)?[_ ]scan|full table scan|rows[_ ](examined|returned|read|scanned|fetched)|pg_stat|statement timeout|\bdb_|database|\bsql\b"),
         (Effect.QUEUE, 1.0, r"queue[_ ](depth|length|size|messages|age)|backlog|consumer[_ ]?(group)?[_ ]?lag|\blag\b|dead[- _]?letter|oldest.{0,10}message|unacked|messages_ready"),
@@ -88,7 +89,7 @@ _PHRASES: tuple[tuple[Effect, float, re.Pattern[str]], ...] = tuple(
         (Effect.DISK, 1.0, r"no space left|disk (is )?full|disk_(used|free|usage|avail)|filesystem_(avail|free|size)|enospc|inode|could not extend file"),
         (Effect.DNS, 1.0, r"no such host|nxdomain|servfail|enotfound|eai_again|name resolution|name or service not known|coredns|dns|getaddrinfo|could not resolve|unknownhost|lookup .{1,80} on .{1,40}:53"),
         (Effect.NETWORK, 0.9, r"econnrefused|could not connect|connection timed out|i/o timeout|unreachable|connection (refused|reset)|no route to host|network is unreachable|retransmi|packet loss|broken pipe|econnreset|unexpected eof|upstream connect error|cross[- ]region|cross[- ]az"),
-        (Effect.EXPIRY, 1.0, r"certificate.{0,40}expired|expired.{0,20}certificate|not_?after|cert\w*_(expiry|expires)"),
+        (Effect.EXPIRY, 1.0, r"certificate.{0,40}expired|expired.{0,20}certificate|not_?after|cert\w{0,24}_(expiry|expires)"),
         (Effect.CERTIFICATE, 1.0, r"x509: (?!certificate has expired)|(?<!expired )certificate(?!.{0,40}expired)|tls handshake|ssl(error|handshake|: )|unknown authority|cert_|handshake failure"),
         (Effect.AUTH, 1.0, r"\b401\b|unauthori[sz]ed|unauthenticated|(token|session|jwt|signature).{0,40}(reject|expired|invalid|not valid|verification)|invalid.{0,12}(token|signature|credential|session|api key)|authentication failed|password authentication"),
         (Effect.PERMISSION, 1.0, r"\b403\b|access ?denied|permission denied|forbidden|not authorized to perform|insufficient (privilege|permission)"),
@@ -98,7 +99,7 @@ _PHRASES: tuple[tuple[Effect, float, re.Pattern[str]], ...] = tuple(
         (Effect.SCHEMA, 1.0, r"(column|relation|table|field) .{1,80}does ?n[o']t exist|unknown column|no such (column|table)|undefined(column|table)|invalid column|42703|42p01|mapper_parsing|no mapping found|fielddata|not.?null constraint|violates .{1,20}constraint"),
         (Effect.SETTING, 1.0, r"keyerror: ?'[A-Z][A-Z0-9_]{3,}'|environment variable|env var|missing (required )?(config|setting|environment)|invalid (config|configuration|value for)|required .{0,30}(not set|is missing)|configurationerror|improperlyconfigured|could not resolve placeholder"),
         (Effect.ROUTE, 1.0, r"\b40[45]\b|not found|no route (matched|for)|no handler|method not allowed|noroute|no healthy upstream"),
-        (Effect.VALIDATION, 1.0, r"validat\w+ ?(error|fail)|failed validation|fail\w* to validate|invalid (record|payload|input|value|data)|must be (a|an|of|one)\b|out of range|rejected records?|schema (violation|mismatch)|constraint violation|unsupported (currency|format|version|type|value)"),
+        (Effect.VALIDATION, 1.0, r"validat\w{1,24} ?(error|fail)|failed validation|fail\w{0,24} to validate|invalid (record|payload|input|value|data)|must be (a|an|of|one)\b|out of range|rejected records?|schema (violation|mismatch)|constraint violation|unsupported (currency|format|version|type|value)"),
         (Effect.WRONG, 1.0, r"mismatch|discrepan|wrong (amount|price|total|value|result)|inconsisten|differs from|incorrect|duplicate (charge|order|email|message)|negative (amount|balance|stock)|empty results?|zero results|result_count|conversion"),
         (Effect.EXTERNAL, 1.0, r"(provider|vendor|acquirer|third[- ]party|partner).{0,60}(unavailable|outage|5\d\d|down|degraded|timeout)|(outbound|egress|external)[_ ](call|request|api)|api\.[a-z0-9-]{2,40}\.(com|io|net|example).{0,60}(5\d\d|429|timed? ?out|refused|unavailable)"),
         (Effect.CLOCK, 1.0, r"clock (skew|drift|offset)|timex_offset|ntp|in the future|before issued|not yet valid|requesttimetooskewed|time is not synchron"),
@@ -119,6 +120,36 @@ class Shown:
     text: str
     service: str | None
     onset: float | None
+
+
+_SAID: Mapping[Effect, str] = {
+    Effect.LATENCY: "what got slow is",
+    Effect.ERRORS: "what fails is",
+    Effect.LOAD: "what is asked more is",
+    Effect.STARVED: "what is asked less is",
+    Effect.CPU: "the processor is what is short",
+    Effect.MEMORY: "memory is what grew",
+    Effect.THREADS: "threads are what piled up",
+    Effect.DATABASE: "the database is what got slow",
+    Effect.LOCK: "locks are what is waited for",
+    Effect.POOL: "the pool is what ran out",
+    Effect.QUEUE: "the queue is what grew",
+    Effect.CACHE: "the cache is what misses",
+    Effect.DISK: "the disk is what filled",
+    Effect.CRASH: "the process is what dies",
+    Effect.NULL: "a missing value is what is met",
+    Effect.DECODE: "what cannot be read is",
+    Effect.SCHEMA: "what the schema lacks is",
+    Effect.SETTING: "a setting is what is missing",
+    Effect.AUTH: "callers are what is turned away",
+    Effect.WRONG: "values are what is wrong",
+}
+
+
+def describe(shown: Shown) -> str:
+    """The effect in words, with what carries it."""
+    said = _SAID.get(shown.effect, f"what is seen speaks of {shown.effect.value.replace('_', ' ')}")
+    return f"{said}: {shown.text[:120]}"
 
 
 def effects_in(text: str) -> dict[Effect, float]:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from connectors.answers import Change, ClusterState, Pod
 from playbooks.change_candidates import Candidate
-from playbooks.change_effects import GENERIC, Effect, Shown, relevance
+from playbooks.change_effects import GENERIC, Effect, Shown, describe, relevance
 from playbooks.change_reach import Step
 from playbooks.diff_effects import Power, power_of
 from playbooks.diff_features import ANY_CONFIG
 from playbooks.diff_pairs import Trace
 from playbooks.diff_settings import turned
-from playbooks.diff_words import rarity, shared, split_words
+from playbooks.diff_words import rarity, shared, spelled, split_words
 from playbooks.diffs import Diff, Line, Pair, read_diff
 from playbooks.look import FaultLook
 
@@ -31,7 +31,7 @@ _FLAG = -1.2
 _NAMED_FLAG = -0.4
 """Most flags are innocuous; less so one whose name speaks of what is seen."""
 _MOST = {True: 3.6, False: 2.2}
-"""The most a diff may say for guilt: an edit that innocents rarely make says more than one that any change may hold."""
+"""The most a diff may say for guilt: an edit that innocents rarely make says more than any other."""
 _ARROW = re.compile(r"(\d[\w.%]*)\s*(?:->|=>|→|to)\s*(\d[\w.%]*)")
 _KINDS: Mapping[str, Mapping[Effect, float]] = {
     "scale": {Effect.CPU: 0.6, Effect.QUEUE: 0.6, Effect.LATENCY: 0.5, Effect.POOL: 0.5, Effect.STARVED: 0.4},
@@ -80,6 +80,7 @@ class Fitter:
         """Read every candidate's diff once."""
         self._shown = shown
         self._names = frozenset(word for name in services for word in split_words(name))
+        self._spelled = spelled([look.alert_text, *(m.text for m in look.moved)])
         self._fault = _fault_words(look, self._names)
         self._told = "\n".join([look.alert_text, *(m.text for m in look.moved)])[:200_000].lower()
         self._literals: dict[str, frozenset[str]] = {}
@@ -101,7 +102,7 @@ class Fitter:
         literal = self._verbatim(candidate)
         common = shared(self._fault, self._words[candidate.id], self._rare)
         words = self._word_step(common, bool(power.harmless), literal)
-        names = tuple(word for word, _ in common[:5])
+        names = tuple(self._spelled.get(word, word) for word, _ in common[:5])
         if power.harmless:
             step = Step(HARMLESS, f"its diff changes {power.harmless}")
             return Fit(step, words, names, None, None, "bad_deploy", slow=False, harmless=True)
@@ -112,7 +113,9 @@ class Fitter:
 
     def _known(self, power: Power, words: Step, names: tuple[str, ...], candidate: Candidate) -> Fit:
         scored = [(*_best(trace.effects, self._shown), trace) for trace in power.traces]
-        best = max(scored, key=lambda item: (item[0], item[2].name, item[2].path), default=None)
+        best = max(
+            scored, key=lambda item: (item[0], item[2].telling, item[2].name, item[2].path), default=None
+        )
         general, general_seen = _best(power.general, self._shown)
         blur = 1.0 - min(0.3, 0.1 * math.log2(max(1.0, power.lines / 20.0)))
         score = best[0] * blur if best else 0.0
@@ -142,7 +145,7 @@ class Fitter:
         )
 
     def _verbatim(self, candidate: Candidate) -> str:
-        """A literal that this change, and none other, put in or took out and that the fault names to the letter."""
+        """A literal that this change alone put in or took out, and that the fault names to the letter."""
         others = [self._literals[name] for name in sorted(self._literals) if name != candidate.id]
         own = self._literals[candidate.id]
         hits = [
@@ -159,7 +162,7 @@ class Fitter:
             )
         if not common:
             return Step(-0.2, "it shares no telling word with what is seen")
-        named = ", ".join(word for word, _ in common[:5])
+        named = ", ".join(self._spelled.get(word, word) for word, _ in common[:5])
         return Step(value, f"it and what is seen both speak of {named}")
 
     def _change_words(self, candidate: Candidate, diff: Diff) -> dict[str, float]:
@@ -249,9 +252,9 @@ def _best(effects: Mapping[Effect, float], shown: Mapping[Effect, Shown]) -> tup
 
 
 def _says(trace: Trace, seen: Shown | None, value: float) -> str:
-    if seen is None or value < 0:
+    if seen is None or value <= 0:
         return f"its diff {trace.says} ({trace.path}), which does not make what is seen"
-    return f"its diff {trace.says} ({trace.path}), which can cause what is seen: {seen.effect.value.replace('_', ' ')} ({seen.text[:100]})"
+    return f"its diff {trace.says} ({trace.path}), and {describe(seen)}"
 
 
 def _plainly(seen: Shown | None) -> str:

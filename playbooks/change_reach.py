@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from playbooks.change_candidates import Candidate
 from playbooks.look import FaultLook
 
-AFTER_ONSET = -7.0
+AFTER_ONSET = -10.0
+TOO_LATE = -5.0
+"""Onsets and the times of deploys are both told a little wrong: the doubt grows with each minute."""
 _SAME, _CALLEE, _CALLER, _UNKNOWN, _APART = 1.0, 0.6, 0.3, 0.55, 0.03
 _WINDOW_MINUTES = 240.0
 
@@ -26,7 +28,7 @@ class Step:
 
 
 def suspects(look: FaultLook) -> dict[str, float]:
-    """How much each service is suspected: as told, else the alerted one and those that moved, earliest first."""
+    """How much each service is suspected: as told, else the alerted one and those that moved."""
     told = {s: p for s, p in sorted(look.suspicion.items()) if p > 0}
     if told:
         return told
@@ -97,7 +99,7 @@ def _depth(start: str, goal: str, calls: set[tuple[str, str]]) -> int:
 def order(candidate: Candidate, look: FaultLook, slow: bool) -> Step:
     """Whether it came before the onset, and how usual the delay is for what it does.
 
-    The density is heavy-tailed and bounded: nearness alone never convicts, and slow mechanisms may take hours.
+    The density is heavy-tailed and bounded: nearness alone never convicts, slow mechanisms may take hours.
     """
     onset = look.onset if look.onset is not None else look.now
     high = look.onset_high if look.onset_high is not None else onset
@@ -106,11 +108,12 @@ def order(candidate: Candidate, look: FaultLook, slow: bool) -> Step:
     if look.onset is None:
         return Step(0.0, "the onset is not known")
     if began > max(high, onset) + 60.0:
-        return Step(AFTER_ONSET, f"it came {spell(-delay)} after the onset")
+        late = (began - max(high, onset)) / 60.0
+        return Step(max(AFTER_ONSET, TOO_LATE - late), f"it came {spell(-delay)} after the onset")
     if delay < 0:
         return Step(-0.8, f"it came {spell(-delay)} after the likeliest onset, within its uncertainty")
     return Step(
-        _slow(delay) if slow or look.shape in ("ramp", "countdown") else _prompt(delay),
+        max(_prompt(delay), _slow(delay)) if slow or look.shape in ("ramp", "countdown") else _prompt(delay),
         f"it came {spell(delay)} before the onset",
     )
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a row of a table stays on one line
 """What speaks for "no change is guilty": mechanisms that need no change, each with evidence of its own.
 
 Must not look at changes: that a diff explains the same evidence better is weighed beside this, in `changes`.
@@ -48,17 +49,17 @@ def _sign(mechanism: str, cause: str, weight: float, pattern: str, *explains: Ef
 
 
 _SIGNS: tuple[_Sign, ...] = (
-    _sign("certificate", "certificate_expired", 3.8, r"certificate.{0,40}(has )?expired|expired.{0,20}certificate|not_?after|cert\w*_(expiry|not_after|expires)", Effect.EXPIRY),
+    _sign("certificate", "certificate_expired", 3.8, r"certificate.{0,40}(has )?expired|expired.{0,20}certificate|not_?after|cert\w{0,24}_(expiry|not_after|expires)", Effect.EXPIRY),
     _sign("dns", "dns_failure", 2.2, r"no such host|nxdomain|enotfound|eai_again|name resolution|name or service not known|could not resolve host|unknownhost", Effect.DNS),
     _sign("dns", "dns_failure", 3.2, r"servfail|coredns|server misbehaving|dns.{0,30}(timeout|unhealthy|refused)", Effect.DNS),
     _sign("dependency", "downstream_dependency", 1.0, r"(http_client|client|outbound|egress|upstream)[_ ](call|request|rq|duration|latency|error)", Effect.EXTERNAL, Effect.TIMEOUT),
     _sign("disk", "disk_full", 2.2, r"no space left|enospc|disk (is )?full|could not extend file|filesystem_avail|disk quota exceeded|read-only file system", Effect.DISK),
     _sign("clock", "clock_skew", 3.2, r"clock (skew|drift|offset)|timex_offset|requesttimetooskewed|time is not synchron", Effect.CLOCK, Effect.AUTH),
-    _sign("rate_limit", "external_provider", 2.4, r"quota (has been )?exceeded|exceeded.{0,20}quota|\b429\b.{0,80}\w\.\w|too many requests.{0,60}(from|by) \w+[.-]\w|daily limit", Effect.RATE_LIMIT, Effect.EXTERNAL),
+    _sign("rate_limit", "external_provider", 2.4, r"quota (has been )?exceeded|exceeded.{0,20}quota|\b429\b.{0,80}\w\.\w|too many requests.{0,60}(from|by) \w{1,24}[.-]\w|daily limit", Effect.RATE_LIMIT, Effect.EXTERNAL),
     _sign("external", "external_provider", 2.4, r"(provider|vendor|acquirer|upstream provider|third[- ]party|partner api)\b.{0,80}(unavailable|outage|\b5\d\d\b|down|degraded|timed? ?out)|api\.[\w-]{2,40}\.[a-z]{2,8}.{0,80}(\b5\d\d\b|unavailable|timed? ?out|refused|reset)", Effect.EXTERNAL, Effect.TIMEOUT),
-    _sign("node_pressure", "node_pressure", 2.2, r"evict(ed|ion)|low on resource|memorypressure|diskpressure|node ?not ?ready|node_(memory|cpu|load|pressure)\w*|noisy neighbou?r|cpu steal|preempted", Effect.NODE, Effect.CPU, Effect.MEMORY),
-    _sign("bad_data", "bad_data", 2.0, r"(?<!token[ _])(?<!jwt[ _])(?<!session[ _])(?<!signature[ _])validat\w* ?(error|fail)|failed validation|malformed|poison|invalid (record|payload|row|message)|must be (a|an|of|one)\b.{0,40}got|unexpected (value|format|null)|schema (mismatch|violation)|bad record|corrupt|unknown (enum|version)", Effect.VALIDATION, Effect.DECODE, Effect.QUEUE),
-    _sign("bad_data", "bad_data", 3.2, r"(validat|invalid|malformed|out of range|must be|parse|decod|reject|poison|corrupt|unexpected)\w*.{0,160}\b(producer|partner|source|feed|supplier|vendor|offset|partition|record_?id|row|file|batch)(=|\"?: ?\"|#| \d)", Effect.VALIDATION, Effect.DECODE, Effect.QUEUE),
+    _sign("node_pressure", "node_pressure", 2.2, r"evict(ed|ion)|low on resource|memorypressure|diskpressure|node ?not ?ready|node_(memory|cpu|load|pressure)\w{0,24}|noisy neighbou?r|cpu steal|preempted", Effect.NODE, Effect.CPU, Effect.MEMORY),
+    _sign("bad_data", "bad_data", 2.0, r"(?<!token[ _])(?<!jwt[ _])(?<!session[ _])(?<!signature[ _])validat\w{0,24} ?(error|fail)|failed validation|malformed|poison|invalid (record|payload|row|message)|must be (a|an|of|one)\b.{0,40}got|unexpected (value|format|null)|schema (mismatch|violation)|bad record|corrupt|unknown (enum|version)", Effect.VALIDATION, Effect.DECODE, Effect.QUEUE),
+    _sign("bad_data", "bad_data", 3.2, r"(validat|invalid|malformed|out of range|must be|parse|decod|reject|poison|corrupt|unexpected)\w{0,24}.{0,160}\b(producer|partner|source|feed|supplier|vendor|offset|partition|record_?id|row|file|batch)(=|\"?: ?\"|#| \d)", Effect.VALIDATION, Effect.DECODE, Effect.QUEUE),
     _sign("database", "database_failover", 2.4, r"database system is (starting|shutting)|administrator command|read-only transaction|failover|replica(tion)? lag|recovery mode|primary (changed|not found)|not (the )?(leader|primary)|no primary", Effect.DATABASE, Effect.NETWORK),
     _sign("network", "network", 1.8, r"packet loss|retransmi|no route to host|network is unreachable|cross[- ](region|az|zone)|link (down|flap)|region", Effect.NETWORK),
     _sign("quota", "external_provider", 1.5, r"resource_exhausted|throttlingexception|service limit|insufficient ?(instance)?capacity", Effect.RATE_LIMIT),

@@ -1,8 +1,8 @@
 """The judge of changes: which change is guilty of a fault, if any, with the reasons for and against.
 
-Every change starts innocent. Log-odds of guilt add up from reach, order, canary against stable, what the diff can
-do and the words it shares with the fault; "no change is guilty" has evidence of its own and may win. Pure: no
-clock, no I/O; the same input gives the same judgement whatever its order.
+Every change starts innocent. Log-odds of guilt add up from reach, order, canary against stable, what the
+diff can do and the words it shares with the fault; "no change is guilty" has evidence of its own and may win.
+Pure: no clock, no I/O; the same input gives the same judgement whatever its order.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Literal
 from connectors.answers import Change, ClusterState, Commit, StatusEvent
 from connectors.contract import Source
 from playbooks.change_candidates import Candidate, bare, candidates, owners
-from playbooks.change_effects import Effect, Shown, effects_of
+from playbooks.change_effects import Effect, Shown, describe, effects_of
 from playbooks.change_fit import Fit, Fitter, canary
-from playbooks.change_reach import AFTER_ONSET, Step, order, reach, spell, suspects
+from playbooks.change_reach import TOO_LATE, Step, order, reach, spell, suspects
 from playbooks.change_rivals import Rival, rivals
 from playbooks.look import FaultLook
 from playbooks.model import Finding
@@ -80,7 +80,7 @@ class JudgedChange:
 
 @dataclass(frozen=True, slots=True)
 class NoChange:
-    """The case that no change is guilty: its mechanism and cause id, None where only the changes' innocence speaks."""
+    """The case that no change is guilty: its mechanism and cause id, None where nothing speaks for it."""
 
     mechanism: str | None
     cause: str | None
@@ -107,6 +107,18 @@ class ChangeJudgement:
         if change_id is None:
             return self.none.probability
         return next((c.probability for c in self.changes if c.change_id == change_id), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What every candidate is weighed against."""
+
+    look: FaultLook
+    suspected: dict[str, float]
+    fitter: Fitter
+    cluster: ClusterState | None
+    found: tuple[Candidate, ...]
+    services: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +157,8 @@ def judge_changes(
     services = _services(look, timeline)
     shown = effects_of(look)
     found = candidates(timeline, commits, services, datetime.fromtimestamp(look.now, UTC))
-    fitter = Fitter(look, shown, found, services)
-    weighed = _best_vehicles([_weigh(c, fitter, look, cluster, found, services) for c in found])
+    scene = _Scene(look, suspects(look), Fitter(look, shown, found, services), cluster, found, services)
+    weighed = _best_vehicles([_weigh(candidate, scene) for candidate in found])
     against = rivals(look, shown, cluster, status)
     none_log_odds = (_NONE_PRIOR if against else _NONE_UNSPOKEN) + _rival_weight(against, weighed, shown)
     total = _log_sum([none_log_odds, *(w.log_odds for w in weighed)])
@@ -163,20 +175,14 @@ def _services(look: FaultLook, timeline: Sequence[Change]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _weigh(
-    candidate: Candidate,
-    fitter: Fitter,
-    look: FaultLook,
-    cluster: ClusterState | None,
-    found: Sequence[Candidate],
-    services: Sequence[str],
-) -> _Weighed:  # noqa: PLR0913, E501 - one call site
-    fit = fitter.fit(candidate)
+def _weigh(candidate: Candidate, scene: _Scene) -> _Weighed:
+    look = scene.look
+    fit = scene.fitter.fit(candidate)
     steps = (
-        ("prior", _prior(candidate, found, services)),
-        ("reach", reach(candidate, look, suspects(look))),
+        ("prior", _prior(candidate, scene.found, scene.services)),
+        ("reach", reach(candidate, look, scene.suspected)),
         ("order", order(candidate, look, fit.slow)),
-        ("canary", canary(candidate, look, cluster)),
+        ("canary", canary(candidate, look, scene.cluster)),
         ("diff", fit.mechanism),
         ("words", fit.words),
     )
@@ -209,7 +215,7 @@ def _best_vehicles(weighed: Sequence[_Weighed]) -> list[_Weighed]:
 
 
 def _rival_weight(found: Sequence[Rival], weighed: Sequence[_Weighed], shown: dict[Effect, Shown]) -> float:
-    """The strongest rival, a little of the next; less where a change in time can do that very thing itself."""
+    """The strongest rival, a little of the next; less where a change can do that very thing itself."""
     values = sorted((r.log_odds * (1.0 - 0.5 * _taken_over(r, weighed, shown)) for r in found), reverse=True)
     return sum(value * share for value, share in zip(values, (1.0, 0.3, 0.1), strict=False))
 
@@ -222,7 +228,7 @@ def _taken_over(rival: Rival, weighed: Sequence[_Weighed], shown: dict[Effect, S
         if (
             trace is None
             or not trace.telling
-            or item.value("order") <= AFTER_ONSET
+            or item.value("order") <= TOO_LATE
             or item.value("reach") < -1
             or item.fit.mechanism.value < 1
         ):
@@ -311,9 +317,7 @@ def _why(item: _Weighed, look: FaultLook) -> str:
     if fit.trace is not None:
         sentence += f"; its diff {fit.trace.says}"
         if fit.seen is not None and fit.mechanism.value > 0:
-            sentence += (
-                f", and what is seen is {fit.seen.effect.value.replace('_', ' ')}: {fit.seen.text[:100]}"
-            )
+            sentence += f", and {describe(fit.seen)}"
     if fit.common:
         sentence += f" (both speak of {', '.join(fit.common[:3])})"
     return sentence
@@ -347,7 +351,7 @@ def _no_change(
         for rival in found
     )
     top = found[0] if found else None
-    harmless = [c for c in judged if c.part("diff") <= -2 or c.part("order") <= AFTER_ONSET]
+    harmless = [c for c in judged if c.part("diff") <= -2 or c.part("order") <= TOO_LATE]
     said = (
         f"{len(harmless)} of {len(judged)} changes cannot have done it"
         if judged

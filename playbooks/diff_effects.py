@@ -14,10 +14,11 @@ from playbooks.diff_features import ANY_CODE, ANY_CONFIG, DEPENDENCY, EDITS, GRO
 from playbooks.diff_pairs import Trace, scaled, serves, swaps
 from playbooks.diffs import HARMLESS_ROLES, Diff, FileDiff, Line, Role, words_of
 
+MOST_MATCHED = 400
 _LOOP = re.compile(r"\b(for|foreach|while|each|each_with_index|map|flat_?map|loop|collect|stream)\b")
 _CALL = re.compile(
     r"\.objects\.(get|filter)|\.(query|queryrow|querycontext|queryrowcontext|execute|exec|find|find_by|findone|findbyid|get|fetch|load"
-    r"|select|save|update|insert|post|put|call|invoke|send|lookup|fetchone|scalar|count|first|where)\w{0,8}\(|\bfetch\(|\bawait\b|\bselect\b.{1,200}\bfrom\b",
+    r"|select|save|update|insert|post|put|call|invoke|send|lookup|fetchone|scalar|count|first|where)\w{0,8}\(|\bfetch\(|\bawait\b|\bselect\b.{1,120}\bfrom\b",
     re.IGNORECASE,
 )
 _GROWING = re.compile(
@@ -29,7 +30,7 @@ _BOUNDED = re.compile(
     re.IGNORECASE,
 )
 _GLOBAL = re.compile(
-    r"^(?:var|let|const|static|private static|public static|final|val|export const)?\s*([@$A-Za-z_][\w]*)\s*(?::[^=]{0,60})?=?\s*(?:map\[|\[\]|\{\}|new\b|dict\(|list\(|set\(|make\(|defaultdict|hashmap|\[)?",
+    r"^(?:var|let|const|static|private static|public static|final|val|export const)?\s*[@$A-Za-z_]\w*",
     re.IGNORECASE,
 )
 _DEV_ONLY = re.compile(
@@ -109,8 +110,8 @@ def _traces(file: FileDiff) -> list[Trace]:
     known = swaps(file)
     paired = {id(line) for swap in known for line in (swap.pair.old, swap.pair.new)}
     traces = [swap.trace for swap in known if swap.trace is not None]
-    rest_added = [line for line in file.added if id(line) not in paired]
-    rest_removed = [line for line in file.removed if id(line) not in paired]
+    rest_added = [line for line in file.added if id(line) not in paired][:MOST_MATCHED]
+    rest_removed = [line for line in file.removed if id(line) not in paired][:MOST_MATCHED]
     traces.extend(_edits(file, rest_added, rest_removed))
     traces.extend(_loops(file))
     traces.extend(_growth(file))

@@ -1,4 +1,4 @@
-"""Replaced lines, old beside new: what exactly was swapped — a number, a sign, a key, a value, or only wording.
+"""Replaced lines, old beside new: a number, a sign, a key, a value was swapped, or only wording.
 
 Must not know the fault. A swap that is none of these is left to the table of edits.
 """
@@ -15,7 +15,8 @@ from playbooks.diff_settings import turned
 from playbooks.diffs import FileDiff, Line, Pair, Role, words_of
 
 _SIGNS = frozenset("< > = ! + - * / % & | ?".split()) | frozenset(
-    "and or not true false True False nil null None asc desc ASC DESC min max any all if unless yes no on off".split()
+    "and or not true false True False nil null None asc desc ASC DESC min max any all if unless yes"
+    " no on off".split()
 )
 _QUOTED = re.compile(r"^[frbu]?[\"'`].*[\"'`]$", re.DOTALL)
 _SQL = re.compile(r"\b(select|from|where|update|insert|delete|join|order by|limit)\b", re.IGNORECASE)

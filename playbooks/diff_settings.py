@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a row of a table stays on one line
 """Settings whose number changed, and what turning each up or down can do. A table, and the reading of numbers.
 
 Must not guess a unit that is not written: two numbers are compared only when their units agree or are known.
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from playbooks.change_effects import Effect as E
+from playbooks.change_effects import Effect as E  # noqa: N817 - the rows below name it a hundred times
 from playbooks.diffs import Line, Pair, words_of
 
 Turn = Literal["down", "up", "any"]
@@ -40,8 +41,13 @@ class Turned:
 
 
 def _row(name: str, pattern: str, turn: Turn, effects: Mapping[E, float], cause: str) -> Setting:
-    return Setting(name, re.compile(pattern, re.IGNORECASE), turn, effects, cause, slow=E.DISK in effects)
+    return Setting(
+        name, re.compile(pattern, re.IGNORECASE), turn, effects, cause, slow=bool(effects.keys() & _FILLS)
+    )
 
+
+_FILLS = {E.DISK, E.POOL, E.MEMORY, E.QUEUE, E.CACHE}
+"""What fills up, or lacks only under load, may show hours after the setting was turned."""
 
 _SQUEEZE = {E.LATENCY: 0.8, E.QUEUE: 0.8, E.TIMEOUT: 0.6, E.CPU: 0.6, E.ERRORS: 0.4, E.THREADS: 0.5}
 

@@ -15,23 +15,30 @@ MOST_CHARACTERS = 20_000
 _PIECE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d{3,6}")
 _STOP = frozenset(
     """
-    a about above after again all also an and any are as at be because been before being below between both but by can cannot
-    could did do does doing done down each few for from had has have he her here his how i if in into is it its just more most
-    my no nor not now of off on once only or other our out over own per same she should so some such than that the their them
-    then there these they this those through to too under until up use used using very via was we were what when where which
-    while who why will with would you your
-    abort alert api app args assert async await base bool boolean bytes call case catch class code com commit config const context
-    core count ctx data debug def default dev diff else end err error errors event events exception exit export fail failed failing
-    failure false fatal field file final float fmt func function get go goroutine handle handler http https id import info init int
-    interface internal item items job json key kind len let lib line list local log logger logging main map max message method metric metrics
-    min ms msg name namespace net new nil node none null num number obj object observed op option org package page param params path pkg pod
-    pods private process prod public query rate ratio raw read request requests require res resp response result results return rows rpc
-    run sec second seconds select self send server service services set size source spec src start state static status std step stop str
-    string struct sum super svc sync system target test text this threshold throw time timestamp total trace true try type unit update url
-    user util val value values var version void warn warning web work worker write yaml
-    p50 p90 p95 p99 duration latency bucket quantile code rising above below exceeded high low
+    a abort about above after again alert all also alter an and any api app are args as asc assert
+    async at await base be because been before being below between bool boolean both bucket but by
+    bytes call calling can cannot case catch class code column com commit config const context core
+    could count ctx data debug def default desc dev did diff do does doing done down duration each
+    else end err error errors event events exceeded exception exit export fail failed failing
+    failure false fatal few field file final float fmt for from func function get go goroutine had
+    handle handler has have he her here high his how http https i id if import in info init int
+    interface internal into is it item items its job join json just key kind latency len let lib
+    line list local log logger logging low main map max message method metric metrics min more most
+    ms msg my name namespace net new nil no node none nor not now null num number obj object
+    observed of off on once only op option or org other our out over own p50 p90 p95 p99 package
+    page param params path per pkg pod pods private process prod public quantile query rate ratio
+    raw read request requests require res resp response result results return rising rows rpc run
+    same sec second seconds select self send server service services set she should size so some
+    source spec src start state statement static status std step stop str string struct such sum
+    super svc sync system table target test text than that the their them then there these they this
+    those threshold through throw time timestamp to too took total trace true try type unable under
+    unit until up update url use used user using util val value values var version very via void
+    warn warning was we web were what when where which while who why will with work worker would
+    write yaml you your
     """.split()
-)  # fmt: skip
+)
+"""Words of every system's telemetry and code: they tell nothing about one fault."""
+
 _SUFFIXES = ("ations", "ation", "ings", "ing", "ies", "ers", "ed", "es", "er", "s")
 
 
@@ -51,6 +58,15 @@ def _stem(word: str) -> str:
 
 
 _STOPPED = _STOP | {_stem(word) for word in _STOP}
+
+
+def spelled(texts: Iterable[str]) -> dict[str, str]:
+    """For each stemmed word the way it is first spelled in these texts: for people to read."""
+    found: dict[str, str] = {}
+    for text in texts:
+        for piece in _PIECE.findall(text[:MOST_CHARACTERS]):
+            found.setdefault(_stem(piece.lower()), piece.lower())
+    return found
 
 
 def rarity(documents: Sequence[Iterable[str]]) -> dict[str, float]:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a row of a table stays on one line
 """What a diff changes: its files by role, and the lines that can alter behaviour, paired old with new.
 
 Reads unified diffs of any language as hostile text: sizes are capped, every pattern is linear. It must not
@@ -9,12 +10,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 MOST_CHARACTERS = 400_000
-MOST_LINES = 4_000
-LONGEST_LINE = 400
+MOST_LINES = 2_000
+LONGEST_LINE = 300
 MOST_PAIRED = 40
 
 
@@ -146,36 +147,48 @@ def read_diff(text: str | None, files: Sequence[str] = ()) -> Diff:
     return Diff(known=True, files=tuple(_file(path, body) for path, body in parts), cut=cut)
 
 
-def _split(rows: Sequence[str], files: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """The rows of each file, under its new path; a headerless diff belongs to the only file named."""
-    parts: list[tuple[str, list[str]]] = []
-    in_header = False
-    for row in rows:
+@dataclass(slots=True)
+class _Splitter:
+    """Walks the rows of a diff and sorts them by file; a diff without headers belongs to the first file named."""
+
+    first: str
+    parts: list[tuple[str, list[str]]] = field(default_factory=list)
+    in_header: bool = False
+
+    def take(self, row: str) -> None:
         if row.startswith(("diff --git ", "Index: ")):
-            parts.append((_git_path(row), []))
-            in_header = True
-        elif row.startswith("--- ") and (in_header or not parts or not _in_hunk(parts)):
-            if not in_header:
-                parts.append((_clean(row[4:]), []))
-            in_header = True
-        elif in_header and row.startswith("+++ "):
+            self._open(_git_path(row), header=True)
+        elif row.startswith("--- ") and (self.in_header or not self.parts or not self.parts[-1][1]):
+            if not self.in_header:
+                self._open(_clean(row[4:]), header=True)
+        elif self.in_header and row.startswith("+++ "):
             path = _clean(row[4:])
-            parts[-1] = (path if path != "/dev/null" else parts[-1][0], [])
-            in_header = False
+            self.parts[-1] = (path if path != "/dev/null" else self.parts[-1][0], [])
+            self.in_header = False
         else:
-            in_header = in_header and not row.startswith("@@")
-            named = _HUNK_PATH.match(row)
-            if named and (not parts or named.group(1) != parts[-1][0]):
-                parts.append((_clean(named.group(1)), []))
-            if not parts:
-                parts.append((files[0] if files else "", []))
-            if not in_header:
-                parts[-1][1].append(row)
-    return parts
+            self._body(row)
+
+    def _open(self, path: str, header: bool) -> None:
+        self.parts.append((path, []))
+        self.in_header = header
+
+    def _body(self, row: str) -> None:
+        self.in_header = self.in_header and not row.startswith("@@")
+        named = _HUNK_PATH.match(row)
+        if named and (not self.parts or named.group(1) != self.parts[-1][0]):
+            self._open(_clean(named.group(1)), header=False)
+        elif not self.parts:
+            self._open(self.first, header=False)
+        if not self.in_header:
+            self.parts[-1][1].append(row)
 
 
-def _in_hunk(parts: Sequence[tuple[str, list[str]]]) -> bool:
-    return not parts[-1][1]
+def _split(rows: Sequence[str], files: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """The rows of each file, under its new path."""
+    splitter = _Splitter(files[0] if files else "")
+    for row in rows:
+        splitter.take(row)
+    return splitter.parts
 
 
 def _git_path(row: str) -> str:

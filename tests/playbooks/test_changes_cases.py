@@ -1,7 +1,7 @@
 """The judge of changes on recorded public incidents, where those are at hand: development figures, printed.
 
-The look is built here in the simplest way (median and MAD before and after, logs as counted by the log store);
-nothing after the alert is read. The truth is opened only to score.
+The look is built here in the simplest way (median and MAD before and after, logs as counted by the log
+store); nothing after the alert is read. The truth is opened only to score.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _signal(metric: str) -> str:
 
 def _moved_series(folder: Path, now: float) -> list[Moved]:
     table = pq.read_table(folder / "metrics.parquet")
-    times = np.array([t.timestamp() for t in table["timestamp"].to_pylist()])
+    times = table["timestamp"].to_numpy().astype("datetime64[ms]").astype(np.float64) / 1e3
     found = []
     for name in table.column_names[1:]:
         match = _SERIES.match(name)
@@ -174,16 +174,14 @@ def test_no_decoy_of_a_recorded_incident_reaches_a_half(folder: Path) -> None:
     truth = yaml.safe_load((folder / "truth.yaml").read_text())
     guilty = None if truth.get("commit") == "none" else str(truth.get("commit"))
     decoys = {str(name): judgement.probability(str(name)) for name in truth.get("not", [])}
-    top = judgement.changes[0]
+    named = "none" if guilty is None else guilty[:10]
+    chances = f"{named}={judgement.probability(guilty):.3f} none={judgement.none.probability:.3f}"
     print(
-        f"\n{folder.name} right={judgement.probability(guilty):.3f} none={judgement.none.probability:.3f} ({judgement.none.mechanism})"
+        f"\n{folder.name} {chances} ({judgement.none.mechanism})",
+        {n[:10]: round(p, 3) for n, p in decoys.items()},
     )
-    print(f"  top {top.change_id[:10]} {top.probability:.3f}: {top.why[:200]}")
-    print("  decoys", {name[:10]: round(p, 3) for name, p in decoys.items()})
-    for judged in judgement.changes[:6]:
-        parts = {kind: round(judged.part(kind), 2) for kind in ("reach", "order", "diff", "words")}
-        print(
-            f"    {judged.change_id[:10]} {judged.probability:.3f} {judged.log_odds:+.2f} {parts} {judged.reasons[-2].finding.why[:110]}"
-        )
+    for judged in judgement.changes[:4]:
+        parts = {kind: round(judged.part(kind), 2) for kind in ("reach", "order", "canary", "diff", "words")}
+        print(f"    {judged.change_id[:10]} {judged.probability:.3f} {parts} {judged.why[:120]}")
     assert all(p < 0.5 for p in decoys.values())
     assert judgement.probability(guilty) > 0.5

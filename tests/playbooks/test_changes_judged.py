@@ -6,12 +6,28 @@ import pytest
 
 from tests.playbooks.test_changes_kit import Scenario
 from tests.playbooks.test_changes_scenarios_code import CODE
+from tests.playbooks.test_changes_scenarios_code_more import CODE_MORE
 from tests.playbooks.test_changes_scenarios_config import CONFIG
-from tests.playbooks.test_changes_scenarios_hard import HARD
+from tests.playbooks.test_changes_scenarios_hard_code import HARD_CODE
+from tests.playbooks.test_changes_scenarios_hard_more import HARD_MORE
+from tests.playbooks.test_changes_scenarios_hard_none import HARD_NONE
+from tests.playbooks.test_changes_scenarios_hard_rest import HARD_REST
 from tests.playbooks.test_changes_scenarios_none import NONE
 from tests.playbooks.test_changes_scenarios_wide import WIDE
+from tests.playbooks.test_changes_scenarios_wide_none import WIDE_NONE
 
-ALL = (*CODE, *CONFIG, *NONE, *HARD, *WIDE)
+ALL = (
+    *CODE,
+    *CODE_MORE,
+    *CONFIG,
+    *HARD_CODE,
+    *HARD_MORE,
+    *HARD_NONE,
+    *HARD_REST,
+    *NONE,
+    *WIDE,
+    *WIDE_NONE,
+)
 
 
 @pytest.mark.parametrize("scenario", ALL, ids=[s.name for s in ALL])

@@ -71,7 +71,7 @@ def status(minutes: float, provider: str, component: str, state: str, detail: st
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One synthetic incident. `guilty` is the change to be named, None where none is; `mechanism` any of several."""
+    """One synthetic incident. `guilty`: the change to name, None where none is; `mechanism`: any of these."""
 
     name: str
     service: str

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - diffs and log lines are quoted as they stand
 """Synthetic incidents whose guilty change is configuration, schema, manifest or flag; written before the judge."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - diffs and log lines are quoted as they stand
 """Synthetic incidents in which no change is guilty, each with decoys; written before the judge was."""
 
 from __future__ import annotations

@@ -1,14 +1,24 @@
-"""A third set, wider: commits over many files, services suspected but not alerted, onsets told late.
+# ruff: noqa: E101, E501, W293 - diffs and log lines are quoted as they stand
+"""The third set, wider: commits over many files, suspects that were not alerted.
 
 Written after the second set had been run and before any of these was.
 """
 
 from __future__ import annotations
 
-from connectors.answers import ClusterState, Node
-from tests.playbooks.test_changes_kit import Scenario, change, commit, deploy, excerpt, filler, flag, moved, patch, status
+from tests.playbooks.test_changes_kit import (
+    Scenario,
+    change,
+    commit,
+    deploy,
+    excerpt,
+    filler,
+    flag,
+    moved,
+    patch,
+)
 
-GUILTY = (
+WIDE = (
     Scenario(
         name="a filter on a column without an index is found behind tests and notes, not the deploy next door",
         service="gateway",
@@ -17,23 +27,45 @@ GUILTY = (
         edges=(("gateway", "checkout"), ("checkout", "payments")),
         moved=(
             moved("checkout", "latency", "http_server_duration_seconds route=/orders/open p99", 16),
-            moved("checkout", "database", "SELECT id, total FROM orders WHERE coupon_code = $1 AND state = $2", 28),
+            moved(
+                "checkout",
+                "database",
+                "SELECT id, total FROM orders WHERE coupon_code = $1 AND state = $2",
+                28,
+            ),
             moved("checkout", "database", "seq_tup_read orders", 24),
             moved("gateway", "latency", "http_server_duration_seconds p99", 12, 1),
         ),
         changes=(deploy("checkout", -14, "v2", "v2"), deploy("payments", -3, "p2", "v7")),
         commits=(
-            commit("v2", -30, "checkout: open orders by coupon",
-                patch("services/checkout/orders.py", """
+            commit(
+                "v2",
+                -30,
+                "checkout: open orders by coupon",
+                patch(
+                    "services/checkout/orders.py",
+                    """
 -OPEN = "SELECT id, total FROM orders WHERE customer_id = %s AND state = %s"
 +OPEN = "SELECT id, total FROM orders WHERE coupon_code = %s AND state = %s"
  
  async def open_orders(pool, key):
      return await pool.fetch(OPEN, key, "open")
-"""),
-                patch("services/checkout/tests/test_orders.py", "+def test_open_orders_by_coupon():\n+    assert open_orders(POOL, 'X')"),
-                patch("services/checkout/CHANGELOG.md", "+- open orders can be found by coupon")),
-            commit("p2", -6, "payments: clearer receipts", patch("services/payments/receipt.py", '-    title = "Receipt"\n+    title = f"Receipt {number}"')),
+""",
+                ),
+                patch(
+                    "services/checkout/tests/test_orders.py",
+                    "+def test_open_orders_by_coupon():\n+    assert open_orders(POOL, 'X')",
+                ),
+                patch("services/checkout/CHANGELOG.md", "+- open orders can be found by coupon"),
+            ),
+            commit(
+                "p2",
+                -6,
+                "payments: clearer receipts",
+                patch(
+                    "services/payments/receipt.py", '-    title = "Receipt"\n+    title = f"Receipt {number}"'
+                ),
+            ),
         ),
         guilty="v2",
         mechanism=("missing_index", "slow_query"),
@@ -44,28 +76,53 @@ GUILTY = (
         alert="storefront db time above 2s",
         shape="ramp",
         moved=(
-            moved("storefront", "database", "SELECT products.* FROM products WHERE products.slug = $1 LIMIT $2", 24),
+            moved(
+                "storefront",
+                "database",
+                "SELECT products.* FROM products WHERE products.slug = $1 LIMIT $2",
+                24,
+            ),
             moved("storefront", "latency", "ProductsController#show p95", 15),
         ),
-        changes=(deploy("storefront", -150, "r1"), deploy("storefront", -20, "r2"), flag("storefront", -5, "new_footer off->on")),
+        changes=(
+            deploy("storefront", -150, "r1"),
+            deploy("storefront", -20, "r2"),
+            flag("storefront", -5, "new_footer off->on"),
+        ),
         commits=(
             *filler(10, -400, -20, "app/models"),
-            commit("r1", -170, "Drop redundant indexes", patch("db/migrate/20260303_drop_redundant_indexes.rb", """
+            commit(
+                "r1",
+                -170,
+                "Drop redundant indexes",
+                patch(
+                    "db/migrate/20260303_drop_redundant_indexes.rb",
+                    """
 +class DropRedundantIndexes < ActiveRecord::Migration[7.1]
 +  def change
 +    remove_index :products, name: "index_products_on_slug"
 +    remove_index :carts, name: "index_carts_on_token_and_state"
 +  end
 +end
-""")),
-            commit("r2", -30, "Extract price presenter", patch("app/presenters/price.rb", """
+""",
+                ),
+            ),
+            commit(
+                "r2",
+                -30,
+                "Extract price presenter",
+                patch(
+                    "app/presenters/price.rb",
+                    """
 -    number_to_currency(product.price, unit: shop.currency)
 +    format_price(product.price)
 +  end
 +
 +  def format_price(price)
 +    number_to_currency(price, unit: shop.currency)
-""")),
+""",
+                ),
+            ),
         ),
         guilty="r1",
         mechanism=("missing_index",),
@@ -81,8 +138,16 @@ GUILTY = (
         ),
         changes=(change("config", "ingest", -240, "values changed", "g1"), deploy("ingest", -12, "g2")),
         commits=(
-            excerpt("g1", -245, "look into the odd records", "deploy/ingest/values.yaml", "-logLevel: info\n+logLevel: debug\n-logRotateKeep: 3\n+logRotateKeep: 300"),
-            excerpt("g2", -20, "fix typo in help", "ingest/cli.py", '-    help="recieve"\n+    help="receive"'),
+            excerpt(
+                "g1",
+                -245,
+                "look into the odd records",
+                "deploy/ingest/values.yaml",
+                "-logLevel: info\n+logLevel: debug\n-logRotateKeep: 3\n+logRotateKeep: 300",
+            ),
+            excerpt(
+                "g2", -20, "fix typo in help", "ingest/cli.py", '-    help="recieve"\n+    help="receive"'
+            ),
         ),
         guilty="g1",
         mechanism=("disk_full", "config_change", "memory_leak"),
@@ -97,13 +162,21 @@ GUILTY = (
         ),
         changes=(change("config", "profile", -5, "manifest", "q1"), deploy("profile", -40, "q2")),
         commits=(
-            commit("q1", -12, "one health path for all", patch("k8s/profile/deployment.yaml", """
+            commit(
+                "q1",
+                -12,
+                "one health path for all",
+                patch(
+                    "k8s/profile/deployment.yaml",
+                    """
            livenessProbe:
              httpGet:
 -              path: /healthz
 +              path: /internal/health
                port: 8080
-""")),
+""",
+                ),
+            ),
             commit("q2", -60, "smaller avatars", patch("profile/avatar.py", "-SIZE = 512\n+SIZE = 256")),
         ),
         guilty="q1",
@@ -122,13 +195,25 @@ GUILTY = (
         ),
         changes=(deploy("inventory", -21, "x1"), deploy("booking", -4, "x2")),
         commits=(
-            excerpt("x1", -40, "fix double booking", "inventory/reserve.go", """
+            excerpt(
+                "x1",
+                -40,
+                "fix double booking",
+                "inventory/reserve.go",
+                """
  func (s *Store) Reserve(ctx context.Context, sku string, n int) error {
 +	s.mu.Lock()
 +	defer s.mu.Unlock()
  	stock, err := s.load(ctx, sku)
-"""),
-            excerpt("x2", -9, "nicer confirmation page", "booking/web/confirm.html", "-<p>ok</p>\n+<p>Confirmed</p>"),
+""",
+            ),
+            excerpt(
+                "x2",
+                -9,
+                "nicer confirmation page",
+                "booking/web/confirm.html",
+                "-<p>ok</p>\n+<p>Confirmed</p>",
+            ),
         ),
         guilty="x1",
         mechanism=("lock_contention",),
@@ -160,13 +245,25 @@ GUILTY = (
         ),
         changes=(deploy("orders", -2, "z1"), deploy("mobile-bff", -45, "z2")),
         commits=(
-            excerpt("z1", -25, "record the sales channel", "orders/schemas.py", """
+            excerpt(
+                "z1",
+                -25,
+                "record the sales channel",
+                "orders/schemas.py",
+                """
  class OrderIn(BaseModel):
      sku: str
 -    channel: str | None = None
 +    channel: str
-"""),
-            excerpt("z2", -70, "log app version", "bff/mobile/log.ts", "-logger.info('req');\n+logger.info('req', {version});"),
+""",
+            ),
+            excerpt(
+                "z2",
+                -70,
+                "log app version",
+                "bff/mobile/log.ts",
+                "-logger.info('req');\n+logger.info('req', {version});",
+            ),
         ),
         guilty="z1",
         mechanism=("bad_deploy", "bad_data"),
@@ -181,145 +278,16 @@ GUILTY = (
         ),
         changes=(change("config", "emails", -2, "configmap", "h1"), deploy("emails", -61, "h2")),
         commits=(
-            excerpt("h1", -9, "move to the new relay", "config/emails.yaml", "-  SMTP_HOST: smtp.mail.svc\n+  SMTP_HOST: smtp-relay.mail.svc"),
+            excerpt(
+                "h1",
+                -9,
+                "move to the new relay",
+                "config/emails.yaml",
+                "-  SMTP_HOST: smtp.mail.svc\n+  SMTP_HOST: smtp-relay.mail.svc",
+            ),
             excerpt("h2", -80, "wording", "emails/templates/reset.txt", "-Hi\n+Hello"),
         ),
         guilty="h1",
         mechanism=("config_change", "bad_deploy", "dns_failure"),
     ),
 )
-
-INNOCENT = (
-    Scenario(
-        name="a slow dependency outside is told from a deploy of the caller with a harmless diff",
-        service="gateway",
-        alert="payments p99 above 1s",
-        suspicion=(("payments", 0.8), ("gateway", 0.2)),
-        edges=(("gateway", "payments"),),
-        moved=(
-            moved("payments", "latency", "http_client_duration_seconds peer=provider p99", 20),
-            moved("payments", "latency", "http_server_duration_seconds p99", 18),
-            moved("gateway", "latency", "http_server_duration_seconds p99", 12),
-        ),
-        changes=(deploy("gateway", -4, "s1"), deploy("catalogue", -18, "s2")),
-        commits=(
-            commit("s1", -8, "gateway: banner text", patch("services/gateway/pages.py", '-BANNER = "Sale"\n+BANNER = "Big sale"')),
-            commit("s2", -25, "catalogue: sort by name", patch("services/catalogue/list.py", "-    return items\n+    return sorted(items, key=lambda i: i.name)")),
-        ),
-        guilty=None,
-    ),
-    Scenario(
-        name="credentials revoked by their owner are not the fault of the tidied client",
-        service="backup",
-        alert="backup uploads failing",
-        moved=(
-            moved("backup", "log", "InvalidAccessKeyId: The AWS Access Key Id you provided does not exist: 403 Forbidden", 20),
-            moved("backup", "errors", "upload_failures", 15),
-        ),
-        changes=(deploy("backup", -130, "c1"),),
-        commits=(excerpt("c1", -150, "tidy", "backup/s3.py", "-    client = boto3.client('s3')\n-    return client\n+    return boto3.client('s3')"),),
-        guilty=None,
-    ),
-    Scenario(
-        name="a node that is not ready takes pods of several services with it",
-        service="cart",
-        alert="cart unavailable replicas",
-        cluster=ClusterState(nodes=(Node(name="n-4", troubles=("NotReady",)),)),
-        moved=(
-            moved("cart", "other", "kube_deployment_status_replicas_unavailable", 12),
-            moved("search", "other", "kube_deployment_status_replicas_unavailable", 12),
-            moved("cart", "log", "NodeNotReady: Node is not ready", 14),
-        ),
-        changes=(deploy("cart", -9, "n1"),),
-        commits=(excerpt("n1", -20, "show tax", "cart/view.tsx", "-  <Total />\n+  <Total />\n+  <Tax />"),),
-        guilty=None,
-        mechanism=("node_pressure",),
-    ),
-    Scenario(
-        name="a partner that sends a new enum value breaks parsing without a change here",
-        service="tracking",
-        alert="tracking events dropped above 5%",
-        moved=(
-            moved("tracking", "log", "unknown enum value 'HELD_AT_CUSTOMS' in carrier event source=carrier-feed", 20),
-            moved("tracking", "errors", "events_dropped_total", 14),
-        ),
-        changes=(deploy("tracking", -26, "e1"), flag("tracking", -7, "map_v2 off->on")),
-        commits=(
-            excerpt("e1", -40, "refactor status mapping", "tracking/status.kt", """
--    return when (code) { "DLV" -> Delivered; "TRN" -> InTransit; else -> error("unknown $code") }
-+    return statusOf(code)
-+}
-+
-+private fun statusOf(code: String) =
-+    when (code) { "DLV" -> Delivered; "TRN" -> InTransit; else -> error("unknown $code") }
-"""),
-        ),
-        guilty=None,
-        mechanism=("bad_data",),
-    ),
-    Scenario(
-        name="the cluster's DNS fails for a service whose client was rebuilt an hour before",
-        service="payments",
-        alert="payments outbound errors; name resolution failing",
-        moved=(
-            moved("payments", "log", "lookup api.bank.example on 10.0.0.10:53: server misbehaving SERVFAIL", 22),
-            moved("mailer", "log", "getaddrinfo EAI_AGAIN smtp.example", 18),
-            moved("coredns", "latency", "coredns_dns_request_duration_seconds p99", 18),
-        ),
-        changes=(deploy("payments", -62, "d1"), deploy("mailer", -11, "d2")),
-        commits=(
-            excerpt("d1", -80, "share one http client", "pkg/http/client.go", "-	c := &http.Client{Timeout: 5 * time.Second}\n+	c := shared.Client(5 * time.Second)"),
-            excerpt("d2", -20, "bump", "services/mailer/go.mod", "-	golang.org/x/text v0.13.0\n+	golang.org/x/text v0.14.0"),
-        ),
-        guilty=None,
-        mechanism=("dns_failure",),
-    ),
-    Scenario(
-        name="a marketing push is a surge though a query was touched the day before",
-        service="catalog",
-        alert="catalog latency p95 above 700ms",
-        shape="ramp",
-        moved=(
-            moved("edge", "traffic", "requests_per_second", 22, -4),
-            moved("catalog", "traffic", "requests_per_second", 20, -4),
-            moved("catalog", "cpu", "cpu_utilization", 14, -1),
-            moved("catalog", "latency", "p95", 12, 0),
-        ),
-        edges=(("edge", "catalog"),),
-        changes=(deploy("catalog", -1300, "m1"), deploy("edge", -55, "m2"), flag("catalog", -20, "push_campaign_spring off->on")),
-        commits=(
-            excerpt("m1", -1320, "list: also brands", "catalog/list.sql", "-SELECT id, name FROM item LIMIT 40\n+SELECT id, name, brand FROM item LIMIT 40"),
-            excerpt("m2", -70, "headers", "edge/conf.lua", '-h["X-A"] = "1"\n+h["X-A"] = "2"'),
-        ),
-        guilty=None,
-        mechanism=("traffic_surge",),
-    ),
-    Scenario(
-        name="a provider that says nothing still leaves its mark in the logs",
-        service="sms",
-        alert="sms delivery below 80%",
-        moved=(
-            moved("sms", "log", "provider gateway unavailable: POST https://api.smsco.example/send 502 Bad Gateway", 22),
-            moved("sms", "errors", "send_errors_ratio", 16),
-        ),
-        changes=(deploy("sms", -17, "v1"),),
-        commits=(excerpt("v1", -30, "count segments", "sms/segments.py", "+def segments(text):\n+    return max(1, -(-len(text) // 160))"),),
-        status=(status(-200, "smsco", "API", "resolved", "earlier incident"),),
-        guilty=None,
-        mechanism=("external_provider",),
-    ),
-    Scenario(
-        name="a leap in disk latency of the volume is the platform's",
-        service="db-proxy",
-        alert="db-proxy query latency above 300ms",
-        moved=(
-            moved("db-proxy", "latency", "query p99", 14),
-            moved("postgres", "disk", "node_disk_io_time_seconds_total volume await", 20, -3),
-        ),
-        changes=(deploy("db-proxy", -28, "o1"),),
-        commits=(excerpt("o1", -40, "rename flag", "proxy/main.go", '-	var dbg = flag.Bool("dbg", false, "debug")\n+	var debug = flag.Bool("dbg", false, "debug")'),),
-        guilty=None,
-    ),
-)
-
-WIDE = (*GUILTY, *INNOCENT)
