@@ -16,6 +16,9 @@ from playbooks.tables import judge_tables, large_tables
 
 __all__ = ["Scene", "StatementSpans", "judge_database"]
 
+MOST_ELSEWHERE = 200
+"""Statements looked through for the same pattern elsewhere, those with most time first: parsing costs."""
+
 
 def judge_database(
     observations: Observations,
@@ -66,7 +69,8 @@ def _elsewhere(observations: Observations, case: IndexCase, scene: Scene) -> Det
     if statements is None or listed is None or not case.missing or not statements.answer.snapshots:
         return unknown(judge, "nothing to look for, or nowhere to look", scene)
     latest = max(statements.answer.snapshots, key=lambda s: s.at)
-    texts = sorted({s.query for s in latest.statements} - {m.query for m in case.missing})
+    heaviest = sorted(latest.statements, key=lambda s: (-s.total_exec_time_ms, s.queryid))[:MOST_ELSEWHERE]
+    texts = sorted({s.query for s in heaviest} - {m.query for m in case.missing})
     tables = large_tables(observations, scene.database)
     found = same_pattern(texts, listed.answer.indexes, tables, known_columns(observations))
     text = f"also without an index: {'; '.join(found[:5])}" if found else "no other statement lacks an index"

@@ -64,11 +64,15 @@ class StatementChange:
 
 @dataclass(frozen=True, slots=True)
 class StatementDelta:
-    """All statements of a database, the largest added time first; each side's length in seconds."""
+    """All statements of a database, the largest added time first; each side's length in seconds.
+
+    `gained_ms`: milliseconds of execution a second that the statements which take more now have added.
+    """
 
     changes: tuple[StatementChange, ...]
     seconds_before: float
     seconds_after: float
+    gained_ms: float = 0.0
 
     def time_ms(self, after: bool) -> float:
         """Milliseconds of execution a second, all statements together."""
@@ -185,7 +189,8 @@ def _changes(
         if q in texts
     ]
     changes.sort(key=lambda c: (-c.extra_ms, c.queryid))
-    return StatementDelta(tuple(changes), *spans)
+    gained = sum(max(0.0, c.extra_ms) for c in changes)
+    return StatementDelta(tuple(changes), spans[0], spans[1], gained)
 
 
 def _lifetime(

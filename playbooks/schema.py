@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from connectors.answers import SourceFile
 from playbooks.migration_frameworks import framework_operations
@@ -128,6 +129,11 @@ class _Builder:
 
 def read_schema(files: Iterable[SourceFile]) -> Schema:
     """Add up the files in their order; migrations that lead back (down, revert, undo) are left out."""
+    return _read(tuple(files))
+
+
+@lru_cache(maxsize=8)
+def _read(files: tuple[SourceFile, ...]) -> Schema:
     builder = _Builder()
     read: list[str] = []
     skipped: list[Skipped] = []

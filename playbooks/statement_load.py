@@ -67,9 +67,10 @@ def suspect_statements(
 
 
 def _notable(change: StatementChange, delta: StatementDelta) -> bool:
-    gained = sum(max(0.0, c.extra_ms) for c in delta.changes)
     enough = change.after.counted >= LEAST_CALLS or change.after.mean_ms >= 1_000
-    return enough and change.extra_ms > 0 and change.extra_ms >= LEAST_SHARE * gained and _worse(change)
+    return (
+        enough and change.extra_ms > 0 and change.extra_ms >= LEAST_SHARE * delta.gained_ms and _worse(change)
+    )
 
 
 def _worse(change: StatementChange) -> bool:
