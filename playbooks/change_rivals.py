@@ -57,7 +57,7 @@ _SIGNS: tuple[_Sign, ...] = (
     _sign("clock", "clock_skew", 3.2, r"clock (skew|drift|offset)|timex_offset|requesttimetooskewed|time is not synchron", Effect.CLOCK, Effect.AUTH),
     _sign("rate_limit", "external_provider", 2.4, r"quota (has been )?exceeded|exceeded.{0,20}quota|\b429\b.{0,80}\w\.\w|too many requests.{0,60}(from|by) \w{1,24}[.-]\w|daily limit", Effect.RATE_LIMIT, Effect.EXTERNAL),
     _sign("external", "external_provider", 2.4, r"(provider|vendor|acquirer|upstream provider|third[- ]party|partner api)\b.{0,80}(unavailable|outage|\b5\d\d\b|down|degraded|timed? ?out)|api\.[\w-]{2,40}\.[a-z]{2,8}.{0,80}(\b5\d\d\b|unavailable|timed? ?out|refused|reset)", Effect.EXTERNAL, Effect.TIMEOUT),
-    _sign("node_pressure", "node_pressure", 2.2, r"evict(ed|ion)|low on resource|memorypressure|diskpressure|node ?not ?ready|node_(memory|cpu|load|pressure)\w{0,24}|noisy neighbou?r|cpu steal|preempted", Effect.NODE, Effect.CPU, Effect.MEMORY),
+    _sign("node_pressure", "node_pressure", 2.2, r"evict(ed|ion)|low on resource|memorypressure|diskpressure|node ?not ?ready|node_(memory|cpu|load|pressure)\w{0,24}|noisy neighbou?r|cpu steal|preempted", Effect.NODE),
     _sign("bad_data", "bad_data", 2.0, r"(?<!token[ _])(?<!jwt[ _])(?<!session[ _])(?<!signature[ _])validat\w{0,24} ?(error|fail)|failed validation|malformed|poison|invalid (record|payload|row|message)|must be (a|an|of|one)\b.{0,40}got|unexpected (value|format|null)|schema (mismatch|violation)|bad record|corrupt|unknown (enum|version)", Effect.VALIDATION, Effect.DECODE, Effect.QUEUE),
     _sign("bad_data", "bad_data", 3.2, r"(validat|invalid|malformed|out of range|must be|parse|decod|reject|poison|corrupt|unexpected)\w{0,24}.{0,160}\b(producer|partner|source|feed|supplier|vendor|offset|partition|record_?id|row|file|batch)(=|\"?: ?\"|#| \d)", Effect.VALIDATION, Effect.DECODE, Effect.QUEUE),
     _sign("database", "database_failover", 2.4, r"database system is (starting|shutting)|administrator command|read-only transaction|failover|replica(tion)? lag|recovery mode|primary (changed|not found)|not (the )?(leader|primary)|no primary", Effect.DATABASE, Effect.NETWORK),
@@ -206,7 +206,7 @@ def _nodes(look: FaultLook, cluster: ClusterState | None) -> list[Rival]:
                     f"kubectl describe node {node.name}",
                     look.now,
                     ", ".join(node.troubles),
-                    frozenset({Effect.NODE, Effect.CPU, Effect.MEMORY}),
+                    frozenset({Effect.NODE}),
                 )
             )
     return found
@@ -283,6 +283,6 @@ def _elsewhere(look: FaultLook, shown: Mapping[Effect, Shown]) -> list[Rival]:
             top.text[:200],
             top.onset or look.now,
             _size(top),
-            frozenset({Effect.NODE, Effect.CPU}),
+            frozenset({Effect.NODE}),
         )
     ]
