@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from bot.commands import demo, investigate, schema, version
+from bot.commands import bench, demo, investigate, schema, version
 from bot.errors import BotError, Exit
 from bot.safetext import one_line
 
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 app.command(epilog=EXIT_CODES)(investigate.investigate)
 app.command()(demo.demo)
+app.command()(bench.bench)
 app.command()(version.version)
 app.command()(schema.schema)
 

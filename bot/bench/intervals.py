@@ -1,0 +1,81 @@
+"""Figures with their uncertainty: percentile bootstrap over cases, seeded. Pure.
+
+Cases are drawn within their sets, as the sets are chosen and the cases in them are not. Where all cases agree
+a bootstrap sees no uncertainty at all; a share of none or of all then gets the exact binomial bound instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Final, Literal
+
+import numpy as np
+
+from connectors.answers import Floats
+from connectors.contract import Frozen
+
+RESAMPLES: Final = 2000
+_TAILS: Final = (0.025, 0.975)
+
+Statistic = Callable[[Floats], Floats]
+"""From weights (resamples, cases) to one value a resample."""
+
+
+class Figure(Frozen):
+    """One figure over n cases, with its 95 % interval; all None where there is nothing to measure on."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    interval: Literal["bootstrap", "exact", "none"] = "none"
+
+
+NOTHING: Final = Figure()
+
+
+@lru_cache(maxsize=256)
+def weights(sizes: tuple[int, ...], seed: int) -> Floats:
+    """How often each case is drawn in each resample, sets side by side."""
+    rng = np.random.default_rng([seed, *sizes])
+    drawn = [rng.multinomial(size, np.full(size, 1 / size), size=RESAMPLES) for size in sizes if size]
+    table = np.concatenate(drawn, axis=1).astype(np.float64)
+    table.setflags(write=False)
+    return table
+
+
+def of_mean(values: Sequence[float], sets: Sequence[str], seed: int) -> Figure:
+    """The mean of one number a case; cases of a set lie together."""
+    if not values:
+        return NOTHING
+    numbers = np.asarray(values, dtype=np.float64)
+    return of_statistic(lambda drawn: np.asarray(drawn @ numbers / drawn.sum(axis=1)), numbers, sets, seed)
+
+
+def of_statistic(statistic: Statistic, values: Floats, sets: Sequence[str], seed: int) -> Figure:
+    """A figure that is not a mean; `values` are those that it cannot see beyond when they all agree."""
+    n = len(values)
+    value = float(statistic(np.ones((1, n)))[0])
+    if len(set(values.tolist())) == 1 and value in {0.0, 1.0}:
+        return _unanimous(value, n)
+    low, high = np.quantile(statistic(weights(_sizes(sets), seed)), _TAILS)
+    return Figure(value=_told(value), low=_told(low), high=_told(high), n=n, interval="bootstrap")
+
+
+def _unanimous(value: float, n: int) -> Figure:
+    """The exact (Clopper-Pearson) interval of a share of 0 or 1."""
+    bound = _TAILS[0] ** (1 / n)
+    low, high = (0.0, 1 - bound) if value == 0.0 else (bound, 1.0)
+    return Figure(value=value, low=_told(low), high=_told(high), n=n, interval="exact")
+
+
+def _sizes(sets: Sequence[str]) -> tuple[int, ...]:
+    counts: dict[str, int] = {}
+    for name in sets:
+        counts[name] = counts.get(name, 0) + 1
+    return tuple(counts.values())
+
+
+def _told(number: float) -> float:
+    return round(float(number), 4)

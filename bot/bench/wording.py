@@ -1,0 +1,102 @@
+"""How figures are named and written, the same in every output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from bot.bench.intervals import Figure
+from bot.bench.summary import Name, Summary
+
+NOTHING: Final = "-"
+_FEW: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One figure: its key, a head for tables, and what it says in a line."""
+
+    name: Name
+    short: str
+    says: str
+
+
+WHO: Final = (
+    Column("ac1", "AC@1", "a right service is named first"),
+    Column("ac3", "AC@3", "a right service is among the first three"),
+    Column("avg5", "Avg@5", "the mean of AC@1 to AC@5"),
+    Column("ac1_by_proposal", "first proposal", "the first proposal's service is right"),
+    Column("cause", "cause", "the first proposal names the right mechanism"),
+    Column("entity", "entity", "the first proposal names the right thing"),
+    Column("change", "change", "the first proposal blames the right change, or none where none is guilty"),
+    Column("decoy_blamed", "decoy blamed", "an innocent change is blamed with a confidence of 0.5 or more"),
+    Column("decoy_first", "decoy first", "the first proposal blames an innocent change"),
+    Column("verdict", "verdict", "the verdict is right"),
+)
+SURE: Final = (
+    Column("brier", "Brier", "mean squared distance of confidence and outcome; 0 is best"),
+    Column("ece", "ECE", "expected calibration error over ten bins of equal mass (the headline)"),
+    Column("ece_equal_width", "ECE width", "the same over ten bins of equal width"),
+    Column("confidently_wrong", "sure, wrong", "wrong with a confidence of 0.8 or more"),
+    Column("accuracy_at_50", "right at 50 %", "right among the surer half"),
+    Column("accuracy_at_80", "right at 80 %", "right among the surest 80 %"),
+)
+
+
+def value(figure: Figure) -> str:
+    """The figure alone."""
+    return NOTHING if figure.value is None else _short(figure.value)
+
+
+def figure(figure: Figure, cases: int) -> str:
+    """The figure with its interval, and n where it is not the number of cases."""
+    if figure.value is None or figure.low is None or figure.high is None:
+        return NOTHING
+    n = "" if figure.n == cases else f"\nn={figure.n}"
+    return f"{_short(figure.value)}\n{_short(figure.low)}-{_short(figure.high)}{n}"
+
+
+def in_a_line(figure: Figure) -> str:
+    """The figure, its interval and n in one line."""
+    if figure.value is None or figure.low is None or figure.high is None:
+        return NOTHING
+    return f"{_short(figure.value)} [{_short(figure.low)}, {_short(figure.high)}] n={figure.n}"
+
+
+def ranking(figures: Mapping[Name, Figure] | Mapping[Literal["ac1", "ac3", "avg5", "change"], Figure]) -> str:
+    """AC@1, AC@3 and Avg@5 in one cell."""
+    found = [dict(figures).get(name) for name in ("ac1", "ac3", "avg5")]
+    told = [each for each in found if isinstance(each, Figure) and each.value is not None]
+    if len(told) < 3:
+        return NOTHING
+    return " / ".join(value(each) for each in told)
+
+
+def calibration(summary: Summary) -> Iterable[str]:
+    """What the headline ECE means on so many claims, in sentences."""
+    ece, noise = summary.figures["ece"], summary.ece_if_calibrated
+    if noise is None or ece.value is None:
+        return ["No claim was scored, so nothing can be said about confidence."]
+    verdict = "is larger than chance explains" if ece.value > noise.high else "is within what chance explains"
+    few = f" {ece.n} claims are too few for more than a hint." if ece.n < _FEW else ""
+    return [
+        f"ECE {_short(ece.value)} on {ece.n} claims {verdict}: perfectly calibrated confidences would show "
+        f"{_short(noise.mean)} on average, and more than {_short(noise.high)} one time in twenty.{few}",
+        f"{summary.calibrated} of {summary.cases} results call themselves calibrated.",
+    ]
+
+
+def attention(summary: Summary) -> list[tuple[str, list[str]]]:
+    """Cases a person should look at, by why; only where there are any."""
+    kinds = [
+        ("Confidently wrong", summary.confidently_wrong),
+        ("Decoys blamed", summary.decoys_blamed),
+        ("Failed, and counted as wrong", summary.errors),
+        ("Cut short by the budget, so not reproducible", summary.partial),
+    ]
+    return [(words, names) for words, names in kinds if names]
+
+
+def _short(number: float) -> str:
+    return f"{number:.3f}"
