@@ -72,6 +72,9 @@ _BAD_STATUS = re.compile(
 )
 _GOOD_STATUS = re.compile(r"^(operational|resolved|ok|up|available|completed|normal|none)\b", re.IGNORECASE)
 _ENOUGH_TRAFFIC = 5.0
+_ENOUGH_OF_A_RESOURCE = 8.0
+_OUTWARD = re.compile(r"upstream|outbound|egress|client|downstream", re.IGNORECASE)
+"""Calls that a service makes, not calls that come to it."""
 
 
 def rivals(
@@ -87,6 +90,7 @@ def rivals(
         *_nodes(look, cluster),
         *_status(look, status),
         *_elsewhere(look, shown),
+        *_resources(look),
     ]
     best: dict[str, Rival] = {}
     for rival in found:
@@ -157,6 +161,7 @@ def _traffic(look: FaultLook) -> list[Rival]:
         and m.direction > 0
         and abs(m.size) >= _ENOUGH_TRAFFIC
         and (m.onset is None or m.onset <= limit)
+        and not _OUTWARD.search(m.text[:500])
     ]
     if not rose or not _comes_in(look, {m.service for m in rose}):
         return []
@@ -245,6 +250,28 @@ def _status(look: FaultLook, status: Sequence[StatusEvent]) -> list[Rival]:
                 frozenset({Effect.EXTERNAL, Effect.TIMEOUT, Effect.NETWORK}),
             )
         )
+    return found
+
+
+def _resources(look: FaultLook) -> list[Rival]:
+    """A disk or a network that turned bad before the service did, and that belongs to no service of its own."""
+    found: list[Rival] = []
+    for thing in look.moved:
+        early = thing.onset is not None and look.onset is not None and thing.onset <= look.onset
+        if thing.signal not in ("disk", "network") or thing.service == look.alerted or not early:
+            continue
+        if abs(thing.size) >= _ENOUGH_OF_A_RESOURCE:
+            mechanism, cause = (
+                ("storage", "node_pressure") if thing.signal == "disk" else ("network", "network")
+            )
+            why = f"{thing.signal} of {thing.service or 'a node'} turned before the onset: {thing.text[:100]}"
+            explains = frozenset({Effect.DISK if thing.signal == "disk" else Effect.NETWORK})
+            at = thing.onset or look.now
+            found.append(
+                Rival(
+                    mechanism, cause, 1.8, why, Source.METRICS, thing.text[:200], at, _size(thing), explains
+                )
+            )
     return found
 
 

@@ -157,6 +157,8 @@ EDITS: tuple[Edit, ...] = (
     # caches
     Edit("cache_lost", "loss", _like(r"cache|memoi[sz]e|redis|memcache|etag|cdn|immutable"), "removes caching", _MISSES, "cache_failure"),
     Edit("cache_key", "gain", _like(r"no-?(cache|store)|cache_?key|bust|vary\b|skip_?cache|max-age=0|flushall|\.flush"), "caches under other keys, or not at all", {**_MISSES, E.WRONG: 0.6}, "cache_failure"),
+    Edit("fresh_key", "gain", _like(r"key.{0,80}(\bnow\b|now\(|unix\(|random|\brand\b|uuid|timestamp|nonce)"), "puts time or chance into a key", {**_MISSES, E.WRONG: 0.5, E.MEMORY: 0.6}, "cache_failure"),
+    Edit("key_changed", "touch", _like(r"\bkey\b.{0,20}[:=(].{0,40}(sprintf|format|f[\"']|\+|join|template|`)"), "changes under which key things are kept", {**_MISSES, E.WRONG: 0.5}, "cache_failure"),
     # errors and guards
     Edit("guard_lost", "loss", _like(r"\bis (not )?none\b|[!=]==?\s*(null|nil|undefined)|\?\.|\?\?|\.get\(\w|\bif\s+not\b|\bif\s*\(!|isempty|ispresent|orelse|optional|unwrap_or|\bunless\b|\bif\s+\w+(\.\w+)*\s+else\b|blank\?|nil\?|present\?|hasattr|\bok\b\s*:?=|getordefault|len\(\w+\)\s*(==|>)|\bif\s+err\b"), "removes a guard against missing values", _BREAKS, "bad_deploy"),
     Edit("handler_lost", "loss", _like(r"\bexcept\b|\bcatch\b|\brescue\b|\brecover\(|\.catch\(|on_?error|fallback|default_?value"), "removes error handling or a fallback", {**_BREAKS, E.EXTERNAL: 0.4, E.TIMEOUT: 0.4, E.ERRORS: 0.9}, "bad_deploy"),

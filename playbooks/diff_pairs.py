@@ -21,6 +21,8 @@ _SIGNS = frozenset("< > = ! + - * / % & | ?".split()) | frozenset(
 _QUOTED = re.compile(r"^[frbu]?[\"'`].*[\"'`]$", re.DOTALL)
 _SQL = re.compile(r"\b(select|from|where|update|insert|delete|join|order by|limit)\b", re.IGNORECASE)
 _ENTRY = re.compile(r"^\s*-?\s*['\"]?([\w./-]{1,80})['\"]?\s*[:=]\s*(\S.*?)\s*,?\s*$")
+_MACHINE = re.compile(r"(?<!\w)--?\w|[_=$<>|\\/]|%[sdv(]")
+_COLUMNS = re.compile(r"\bselect\b(.{1,400}?)\bfrom\b(.*)", re.IGNORECASE | re.DOTALL)
 _ADDRESS = re.compile(r"://|[\w-]+\.[\w-]+\.[\w.-]+|^[\w.-]+:\d{2,5}$|localhost|\d+\.\d+\.\d+\.\d+")
 _PLACES: Mapping[Effect, float] = {
     Effect.DNS: 0.95,
@@ -32,6 +34,18 @@ _PLACES: Mapping[Effect, float] = {
     Effect.ERRORS: 0.7,
     Effect.AUTH: 0.4,
 }
+
+
+_READS: Mapping[Effect, float] = {
+    Effect.SCHEMA: 0.8,
+    Effect.NULL: 0.6,
+    Effect.DECODE: 0.6,
+    Effect.WRONG: 0.4,
+    Effect.ERRORS: 0.5,
+    Effect.DATABASE: 0.25,
+    Effect.LATENCY: 0.2,
+}
+"""What reading other columns of the same rows can do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,10 @@ def _swap(file: FileDiff, pair: Pair) -> Swap | None:
     gone, come = _difference(pair)
     text = pair.new.text.strip()
     cause = "config_change" if file.role is Role.CONFIG else "bad_deploy"
+    if _only_columns(pair):
+        return Swap(
+            pair, Trace("columns", "reads other columns of the same rows", file.path, text, _READS, cause)
+        )
     if _is_flip(pair, gone, come):
         says = (
             f"turns a condition, a sign or a switch round ({pair.old.text.strip()[:60]} became {text[:60]})"
@@ -81,7 +99,7 @@ def _swap(file: FileDiff, pair: Pair) -> Swap | None:
     if _is_key(pair, gone, come):
         says = f"renames {gone[0][:40]} to {come[0][:40]}"
         return Swap(pair, Trace("key", says, file.path, text, _with_subject(file, pair, RENAMED_KEY), cause))
-    if _is_wording(pair, gone, come):
+    if file.role is not Role.CONFIG and _is_wording(gone, come):
         return Swap(pair, None)
     return _value(file, pair, cause)
 
@@ -158,11 +176,21 @@ def _is_key(pair: Pair, gone: list[str], come: list[str]) -> bool:
     return _names_entry(pair.old, gone[0]) and _names_entry(pair.new, come[0])
 
 
-def _is_wording(pair: Pair, gone: list[str], come: list[str]) -> bool:
+def _only_columns(pair: Pair) -> bool:
+    """The same query over the same rows, with no more columns than before or none that `*` did not bring."""
+    old, new = _COLUMNS.search(pair.old.text), _COLUMNS.search(pair.new.text)
+    if old is None or new is None or "(" in new.group(1) or "*" in new.group(1):
+        return False
+    return old.group(1) != new.group(1) and old.group(2).split() == new.group(2).split()
+
+
+def _is_wording(gone: list[str], come: list[str]) -> bool:
     """Only text for people differs: one quoted phrase, no query, no address."""
     if len(gone) != 1 or len(come) != 1 or not (_QUOTED.match(gone[0]) and _QUOTED.match(come[0])):
         return False
-    return not _SQL.search(pair.new.text) and not _ADDRESS.search(come[0])
+    return not any(
+        _SQL.search(word) or _ADDRESS.search(word) or _MACHINE.search(word) for word in (gone[0], come[0])
+    )
 
 
 def _names_entry(line: Line, word: str) -> bool:

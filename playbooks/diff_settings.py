@@ -78,7 +78,7 @@ SETTINGS: tuple[Setting, ...] = (
     _row("port or address", r"\bport\b|_port|addr", "any", {E.NETWORK: 0.95, E.CRASH: 0.6, E.ROUTE: 0.5, E.ERRORS: 0.6}, "config_change"),
 )  # fmt: skip
 
-_NUMBER = re.compile(r"(?<![\w.])(\d[\d_]*(?:\.\d+)?)(\.?[A-Za-z%]{0,12})(?![\w])")
+_NUMBER = re.compile(r"(?:(?<![\w.])|(?<=Xm[xsn]))(\d[\d_]*(?:\.\d+)?)(\.?[A-Za-z%]{0,12})(?![\w])")
 _UNITS: Mapping[str, float] = {
     "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "millis": 1e-3, "milliseconds": 1e-3, "millisecond": 1e-3, "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0,
     "m": 60.0, "min": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hour": 3600.0, "hours": 3600.0, "d": 86400.0, "day": 86400.0, "days": 86400.0,

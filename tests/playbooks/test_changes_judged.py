@@ -12,6 +12,7 @@ from tests.playbooks.test_changes_scenarios_hard_code import HARD_CODE
 from tests.playbooks.test_changes_scenarios_hard_more import HARD_MORE
 from tests.playbooks.test_changes_scenarios_hard_none import HARD_NONE
 from tests.playbooks.test_changes_scenarios_hard_rest import HARD_REST
+from tests.playbooks.test_changes_scenarios_last import LAST
 from tests.playbooks.test_changes_scenarios_none import NONE
 from tests.playbooks.test_changes_scenarios_wide import WIDE
 from tests.playbooks.test_changes_scenarios_wide_none import WIDE_NONE
@@ -24,6 +25,7 @@ ALL = (
     *HARD_MORE,
     *HARD_NONE,
     *HARD_REST,
+    *LAST,
     *NONE,
     *WIDE,
     *WIDE_NONE,
