@@ -188,7 +188,7 @@ def _growth(file: FileDiff) -> Iterable[Trace]:
         name = (match.group(2) or match.group(1)).lower() if match.group(1) else ""
         root = name.split(".")[0].lstrip("@$")
         own = name.startswith(("self.", "this.", "@")) or "." in name or (match.group(1) or "").isupper()
-        if root in outlive or own:
+        if (root in outlive or own) and "pool" not in name:
             weight = (1.0 if root in outlive else 0.8) * (0.3 if bounded else 1.0)
             yield Trace(
                 "grows",

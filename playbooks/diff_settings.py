@@ -65,7 +65,7 @@ SETTINGS: tuple[Setting, ...] = (
     _row("memory limit", r"memory|xmx|heap|mem_limit|max-old-space|maxmemory|shared_buffers|work_mem", "down", {E.MEMORY: 1.0, E.CRASH: 0.95, E.CPU: 0.4, E.LATENCY: 0.4, E.ERRORS: 0.3, E.CACHE: 0.6}, "config_change"),
     _row("memory limit", r"memory|xmx|heap|mem_limit|max-old-space|maxmemory|shared_buffers|work_mem", "up", {E.NODE: 0.6, E.MEMORY: 0.45}, "config_change"),
     _row("cpu limit", r"\bcpus?\b|gomaxprocs|cpu_limit|millicores", "down", {E.CPU: 1.0, **_SQUEEZE}, "cpu_saturation"),
-    _row("replicas", r"replicas|instances|desired_?(count|capacity)|min_?size|max_?size|maxreplicas|minreplicas|scale|node_?count", "down", {E.LOAD: 0.4, E.CRASH: 0.3, **_SQUEEZE, E.CPU: 0.9}, "config_change"),
+    _row("replicas", r"replicas|instances|desired_?(count|capacity)|maxreplicas|minreplicas|scale|node_?count", "down", {E.LOAD: 0.4, E.CRASH: 0.3, **_SQUEEZE, E.CPU: 0.9}, "config_change"),
     _row("replicas", r"replicas|instances|desired_?(count|capacity)|maxreplicas|minreplicas|scale", "up", {E.POOL: 0.6, E.DATABASE: 0.4, E.NODE: 0.5, E.RATE_LIMIT: 0.4}, "config_change"),
     _row("workers or concurrency", r"worker|thread|concurren|parallel|prefetch|max_?in_?flight|consumers|executor", "down", {**_SQUEEZE, E.THREADS: 0.8, E.QUEUE: 0.95}, "config_change"),
     _row("workers or concurrency", r"worker|thread|concurren|parallel|prefetch|max_?in_?flight|consumers|executor", "up", {E.POOL: 0.8, E.CPU: 0.7, E.MEMORY: 0.7, E.DATABASE: 0.6, E.LOCK: 0.5, E.RATE_LIMIT: 0.6, E.LOAD: 0.4}, "config_change"),
@@ -79,6 +79,10 @@ SETTINGS: tuple[Setting, ...] = (
 )  # fmt: skip
 
 _NUMBER = re.compile(r"(?:(?<![\w.])|(?<=Xm[xsn]))(\d[\d_]*(?:\.\d+)?)(\.?[A-Za-z%]{0,12})(?![\w])")
+_VAGUE = re.compile(
+    r"^(max|min|maximum|minimum)?[_-]?(size|limit|count|value|length|max|min|number|num)$", re.IGNORECASE
+)
+"""Names that say little without the key they lie under."""
 _UNITS: Mapping[str, float] = {
     "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "millis": 1e-3, "milliseconds": 1e-3, "millisecond": 1e-3, "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0,
     "m": 60.0, "min": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hour": 3600.0, "hours": 3600.0, "d": 86400.0, "day": 86400.0, "days": 86400.0,
@@ -117,10 +121,17 @@ def _numbers(text: str) -> list[tuple[float, str]]:
     found: list[tuple[float, str]] = []
     for digits, unit in _NUMBER.findall(text)[:12]:
         bare = unit.lstrip(".").lower()
-        scale = 1e-3 if unit == "m" and re.search(r"\bcpu", text, re.IGNORECASE) else _UNITS.get(bare, 1.0)
+        scale = _of_m(text) if bare == "m" else _UNITS.get(bare, 1.0)
         own = scale if bare in _UNITS and bare else outer
         found.append((float(digits.replace("_", "")) * own, digits + unit))
     return found
+
+
+def _of_m(text: str) -> float:
+    """`m` is a thousandth of a core, a mebibyte or a minute, by what the line is about."""
+    if re.search(r"\bcpu", text, re.IGNORECASE):
+        return 1e-3
+    return 2.0**20 if re.search(r"mem|heap|Xm[xsn]", text) else 60.0
 
 
 def _frame(text: str) -> tuple[str, ...]:
@@ -134,7 +145,9 @@ def _label(line: Line) -> str:
 def _known(label: str, line: Line, factor: float) -> Setting | None:
     """The first row whose name the line itself carries; then one that the lines it lies under carry."""
     turn: Turn = "up" if factor > 1 else "down"
-    for text in (label, *line.parents[:2]):
+    above = " ".join(line.parents[:2])
+    texts = (above, label) if _VAGUE.search(label) else (label, *line.parents[:2])
+    for text in texts:
         for setting in SETTINGS:
             if setting.turn in (turn, "any") and setting.pattern.search(text):
                 return setting
