@@ -50,24 +50,34 @@ def of_mean(values: Sequence[float], sets: Sequence[str], seed: int) -> Figure:
     if not values:
         return NOTHING
     numbers = np.asarray(values, dtype=np.float64)
-    return of_statistic(lambda drawn: np.asarray(drawn @ numbers / drawn.sum(axis=1)), numbers, sets, seed)
+    return of_statistic(lambda drawn: np.asarray(drawn @ numbers / drawn.sum(axis=1)), sets, seed)
 
 
-def of_statistic(statistic: Statistic, values: Floats, sets: Sequence[str], seed: int) -> Figure:
-    """A figure that is not a mean; `values` are those that it cannot see beyond when they all agree."""
-    n = len(values)
+def of_statistic(statistic: Statistic, sets: Sequence[str], seed: int, share: float = 1.0) -> Figure:
+    """Any figure of weighted cases, whose sets are given; `share` of them is what it looks at."""
+    n = len(sets)
     value = float(statistic(np.ones((1, n)))[0])
-    if len(set(values.tolist())) == 1 and value in {0.0, 1.0}:
-        return _unanimous(value, n)
     low, high = np.quantile(statistic(weights(_sizes(sets), seed)), _TAILS)
+    if value in {0.0, 1.0} and low == high:
+        return _unanimous(value, n, share)
     return Figure(value=_told(value), low=_told(low), high=_told(high), n=n, interval="bootstrap")
 
 
-def _unanimous(value: float, n: int) -> Figure:
+def _unanimous(value: float, n: int, share: float) -> Figure:
     """The exact (Clopper-Pearson) interval of a share of 0 or 1."""
-    bound = _TAILS[0] ** (1 / n)
+    bound = _TAILS[0] ** (1 / max(n * share, 1))
     low, high = (0.0, 1 - bound) if value == 0.0 else (bound, 1.0)
     return Figure(value=value, low=_told(low), high=_told(high), n=n, interval="exact")
+
+
+def wilson(hits: int, n: int) -> tuple[float | None, float | None]:
+    """Wilson's 95 % interval of a share: good for the few claims of one bin."""
+    if not n:
+        return None, None
+    share, z2 = hits / n, 1.959964**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = np.sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n) / (1 + z2 / n)
+    return _told(max(centre - half, 0.0)), _told(min(centre + half, 1.0))
 
 
 def _sizes(sets: Sequence[str]) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from bot.errors import BadInputError
 from bot.safetext import one_line
 from bot.settings import Settings
 
-_PLAIN_WIDTH = 120
+_PLAIN_WIDTH = 140
 _TOLD_EVERY = 10
 
 

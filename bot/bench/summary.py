@@ -26,13 +26,15 @@ Name = Literal[
 
 
 class Bin(Frozen):
-    """One row of the reliability table: claims with a confidence in [low, high)."""
+    """One row of the reliability table: claims with a confidence in [low, high); Wilson's 95 % interval."""
 
     low: float
     high: float
     n: int
     confidence: float | None
     accuracy: float | None
+    accuracy_low: float | None
+    accuracy_high: float | None
 
 
 class Point(Frozen):
@@ -57,7 +59,7 @@ class Noise(Frozen):
 class BaselineSummary(Frozen):
     """One baseline on a set. `silent` counts the cases on which it could not rank, by reason."""
 
-    figures: dict[Literal["ac1", "ac3", "avg5", "change"], Figure]
+    figures: dict[Name, Figure]
     silent: dict[str, int]
     median_seconds: float | None
 
@@ -126,7 +128,7 @@ def avg5(rank: int | None) -> float:
     return sum(hit(rank, k) for k in range(1, 6)) / 5
 
 
-_OF_RANK: Final[dict[Literal["ac1", "ac3", "avg5"], Callable[[int | None], float]]] = {
+_OF_RANK: Final[dict[Name, Callable[[int | None], float]]] = {
     "ac1": lambda rank: hit(rank, 1),
     "ac3": lambda rank: hit(rank, 3),
     "avg5": avg5,
@@ -187,16 +189,15 @@ class _Claims:
         if not len(self._right):
             return intervals.NOTHING
         return intervals.of_statistic(
-            lambda drawn: measure(self._confidence, self._right, drawn),
-            self._confidence - self._right, self._sets, self._seed,
-        )  # fmt: skip
+            lambda drawn: measure(self._confidence, self._right, drawn), self._sets, self._seed
+        )
 
     def _at(self, coverage: float) -> Figure:
         if not len(self._all_right):
             return intervals.NOTHING
         return intervals.of_statistic(
             lambda drawn: calibration.accuracy_at(coverage, self._all_confidence, self._all_right, drawn),
-            self._all_right, self._all_sets, self._seed,
+            self._all_sets, self._seed, coverage,
         )  # fmt: skip
 
     def noise(self) -> Noise | None:
@@ -220,12 +221,15 @@ class _Claims:
 
     def _bin(self, i: int, inside: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Bin:
         n = int(inside.sum())
+        low, high = intervals.wilson(int(self._right[inside].sum()), n)
         return Bin(
             low=i / calibration.BINS,
             high=(i + 1) / calibration.BINS,
             n=n,
             confidence=round(float(self._confidence[inside].mean()), 4) if n else None,
             accuracy=round(float(self._right[inside].mean()), 4) if n else None,
+            accuracy_low=low,
+            accuracy_high=high,
         )
 
     def curve(self) -> list[Point]:
@@ -265,7 +269,7 @@ def _baselines(scores: Sequence[Score], seed: int) -> dict[Method, BaselineSumma
 def _baseline(told: Sequence[tuple[Score, BaselineScore]], seed: int) -> BaselineSummary:
     ranked = [(s, base) for s, base in told if s.ranked and not base.why_not]
     sets = [s.set for s, _ in ranked]
-    figures: dict[Literal["ac1", "ac3", "avg5", "change"], Figure] = {
+    figures: dict[Name, Figure] = {
         name: intervals.of_mean([of(base.rank) for _, base in ranked], sets, seed)
         for name, of in _OF_RANK.items()
     }

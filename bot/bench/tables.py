@@ -18,6 +18,8 @@ from bot.safetext import one_line
 _WIDEST: Final = 140
 _WITH_INTERVALS: Final = 100
 _MOST_NAMES: Final = 12
+_LEFT_OUT: Final = frozenset({"ac1_by_proposal", "decoy_first"})
+"""Figures that the other outputs hold and a terminal has no room for."""
 
 
 def show(console: Console, outcome: Document) -> None:
@@ -39,7 +41,7 @@ def _figures(
     title: str, columns: Sequence[wording.Column], sets: Sequence[Summary], width: int
 ) -> RenderableType:
     """One row a set; intervals under the figures where there is room."""
-    shown = [column for column in columns if any(each.figures[column.name].n for each in sets)]
+    shown = [c for c in columns if c.name not in _LEFT_OUT and any(each.figures[c.name].n for each in sets)]
     table = _table(["set", "cases", *(column.short for column in shown)])
     for each in sets:
         cells = (_cell(each, column, width >= _WITH_INTERVALS) for column in shown)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from bot.bench.intervals import Figure
 from bot.bench.summary import Name, Summary
 
 NOTHING: Final = "-"
 _FEW: Final = 50
+_RANKING: Final[tuple[Name, ...]] = ("ac1", "ac3", "avg5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def figure(figure: Figure, cases: int) -> str:
     if figure.value is None or figure.low is None or figure.high is None:
         return NOTHING
     n = "" if figure.n == cases else f"\nn={figure.n}"
-    return f"{_short(figure.value)}\n{_short(figure.low)}-{_short(figure.high)}{n}"
+    return f"{_short(figure.value)}\n{figure.low:.2f}-{figure.high:.2f}{n}"
 
 
 def in_a_line(figure: Figure) -> str:
@@ -64,13 +65,21 @@ def in_a_line(figure: Figure) -> str:
     return f"{_short(figure.value)} [{_short(figure.low)}, {_short(figure.high)}] n={figure.n}"
 
 
-def ranking(figures: Mapping[Name, Figure] | Mapping[Literal["ac1", "ac3", "avg5", "change"], Figure]) -> str:
+def ranking(figures: Mapping[Name, Figure]) -> str:
     """AC@1, AC@3 and Avg@5 in one cell."""
-    found = [dict(figures).get(name) for name in ("ac1", "ac3", "avg5")]
-    told = [each for each in found if isinstance(each, Figure) and each.value is not None]
-    if len(told) < 3:
-        return NOTHING
-    return " / ".join(value(each) for each in told)
+    told = [value(figures[name]) for name in _RANKING]
+    return " / ".join(told) if any(each != NOTHING for each in told) else NOTHING
+
+
+def ranking_in_lines(figures: Mapping[Name, Figure]) -> list[str]:
+    """AC@1, AC@3 and Avg@5, each with its interval and n."""
+    told = [in_a_line(figures[name]) for name in _RANKING]
+    return told if any(each != NOTHING for each in told) else [NOTHING]
+
+
+def yes_no(right: bool | None) -> str:
+    """A truth value, or that there is none."""
+    return NOTHING if right is None else "yes" if right else "no"
 
 
 def calibration(summary: Summary) -> Iterable[str]:
