@@ -79,7 +79,7 @@ LOAD = (
 
 def sizes(rows: int) -> Demand:
     """How many customers, products and categories go with that many orders."""
-    return Demand(customers=max(100, rows // 12), products=max(200, rows // 120), categories=40)
+    return Demand(customers=max(100, rows // 12), products=max(200, rows // 60), categories=40)
 
 
 class Postgres:
