@@ -18,17 +18,18 @@ from graph.proposing import Registry, Scribe, propose
 from graph.ranking import load_weights, rank_services
 from graph.verdicts import Rest, conclude
 from graph.wanted import wanted
-from playbooks.catalogue import load_catalogue
 from playbooks.changes import ChangeJudgement, judge_changes
 from playbooks.cluster import judge_cluster
 from playbooks.database import judge_database
 from playbooks.facts import Scene
 from playbooks.mechanisms import judge_mechanisms
+from playbooks.messages import judge_messages
 from playbooks.model import Finding, Incident
 from playbooks.observations import Observations
 from playbooks.portrait import fault_look, moved_by_tests, service_signals, statement_spans
 from playbooks.suspects import Suspects, examine
-from playbooks.testimony import Desk, about
+from playbooks.testimony import Desk, about, messages
+from playbooks.verdicts import judge_provider_status
 
 _MOST_PROPOSALS = 10
 _WORTH_TESTING = 0.01
@@ -94,7 +95,13 @@ def _settle(bench: _Bench, place: Place, ruled_out: Collection[str]) -> Hypothes
     guilt = 1.0 if change else bench.changes.none.probability
     signals = service_signals(bench.suspects, place.service, mechanism, guilt)
     desk = Desk(bench.suspects, bench.seen, bench.incident.at)
-    findings = (*about(desk, place.service), *bench.tests.get(place.service, ()))
+    scene = _scene(bench.incident, bench.suspects, place.service)
+    findings = (
+        *about(desk, place.service),
+        *bench.tests.get(place.service, ()),
+        *judge_messages(messages(desk, place.service), scene),
+        judge_provider_status(bench.seen, signals, scene),
+    )
     return settle(place, judge_mechanisms(signals, findings), findings, ruled_out)
 
 
@@ -106,17 +113,21 @@ def _all_tests(
     return {name: _tests(incident, suspects, seen, name) for name in likely}
 
 
-def _tests(incident: Incident, suspects: Suspects, seen: Observations, service: str) -> tuple[Finding, ...]:
-    """What the service's database, migrations and cluster objects say."""
+def _scene(incident: Incident, suspects: Suspects, service: str) -> Scene:
     entry = next((s for s in incident.services if s.name == service), None)
     onset = suspects.measured.symptom.onset_low
-    scene = Scene(
+    return Scene(
         now=incident.at,
         onset=datetime.fromtimestamp(onset, UTC) if onset is not None else None,
         service=service,
         database=entry.database if entry else None,
         namespace=entry.namespace if entry else None,
     )
+
+
+def _tests(incident: Incident, suspects: Suspects, seen: Observations, service: str) -> tuple[Finding, ...]:
+    """What the service's database, migrations and cluster objects say."""
+    scene = _scene(incident, suspects, service)
     spans = statement_spans(suspects, seen, service)
     database = judge_database(seen, scene, spans) if scene.database or spans else ()
     return (*database, *judge_cluster(seen, scene))
@@ -132,7 +143,7 @@ def _weighing(
     bench: _Bench, ordered: Sequence[Hypothesis], confidence: Mapping[str, float], none: float
 ) -> Weighing:
     listed = ordered[:_MOST_PROPOSALS]
-    scribe = Scribe(bench.incident, bench.seen, load_catalogue(), Registry(), bench.changes.none)
+    scribe = Scribe(bench.incident, bench.seen, Registry(), bench.changes.none)
     proposals = tuple(propose(scribe, h, confidence[h.id], rank) for rank, h in enumerate(listed, 1))
     rest = none + sum(confidence[h.id] for h in ordered[_MOST_PROPOSALS:])
     conclusion = conclude(bench.incident, bench.suspects, proposals, Rest(rest, bench.loudest))

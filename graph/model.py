@@ -18,13 +18,22 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
+class ProposedFile(Frozen):
+    """A file to add to the repository, in the project's own framework."""
+
+    path: str
+    text: str
+
+
 class NextStep(Frozen):
-    """What to do first: the least blocking, most reversible step. Never run by this program."""
+    """What to do first: the least blocking, most reversible step, and its undoing. Never run here."""
 
     text: str
     command: str | None = None
     blocking: bool = False
     reversible: bool = True
+    undo: str | None = None
+    files: tuple[ProposedFile, ...] = ()
 
 
 class Proposal(Frozen):

@@ -19,7 +19,9 @@ def draw(suspects: Suspects, hypotheses: Sequence[Hypothesis]) -> tuple[Picture,
     """The symptom first, then one series for each different suspect."""
     view = suspects.measured.symptom
     marks = tuple(_marks(suspects, hypotheses))
-    rows = [(row, "symptom") for row in view.rows[:1]]
+    shown = np.where(np.isfinite(suspects.measured.shifts.z), np.abs(suspects.measured.shifts.z), -1.0)
+    loudest = sorted(view.rows, key=lambda row: (-shown[row], row))[:1]
+    rows = [(row, "symptom") for row in loudest]
     seen = {row for row, _ in rows}
     for service in dict.fromkeys(h.place.service for h in hypotheses[:_MOST_SUSPECTS]):
         moves = [m for kind in suspects.moves.get(service, {}).values() for m in kind if m.row not in seen]

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from connectors.answers import Commits, Timeline
 from connectors.contract import Reading, Source
 from graph.hypotheses import Hypothesis
-from graph.model import NextStep, Proposal
-from playbooks.catalogue import Catalogue, Playbook
+from graph.model import NextStep, Proposal, ProposedFile
 from playbooks.changes import Ground, JudgedChange, NoChange
-from playbooks.commands import render, words
-from playbooks.mechanisms import UNKNOWN_MECHANISM, facts_of
+from playbooks.mechanisms import UNKNOWN_MECHANISM
 from playbooks.model import Evidence, Finding, Incident
 from playbooks.observations import Observations
+from playbooks.wording import Wording, word
 
 _MOST_FOR = 6
 _MOST_AGAINST = 4
@@ -46,7 +45,6 @@ class Scribe:
 
     incident: Incident
     seen: Observations
-    catalogue: Catalogue
     registry: Registry
     none: NoChange
 
@@ -54,8 +52,7 @@ class Scribe:
 def propose(scribe: Scribe, hypothesis: Hypothesis, confidence: float, rank: int) -> Proposal:
     """Put one hypothesis into words."""
     change = hypothesis.place.change
-    book = scribe.catalogue.get(hypothesis.mechanism.cause)
-    facts = _facts(scribe.incident, hypothesis)
+    worded = word(hypothesis.mechanism, hypothesis.place.service, _facts(scribe.incident, hypothesis))
     speaking = _speaking(hypothesis)
     silent = _against(hypothesis)
     evidence = [*_cited(scribe, speaking, _MOST_FOR), *_change_cited(scribe, change, hypothesis, guilty=True)]
@@ -67,7 +64,7 @@ def propose(scribe: Scribe, hypothesis: Hypothesis, confidence: float, rank: int
         id=hypothesis.id,
         rank=rank,
         cause=hypothesis.mechanism.cause,
-        title=_title(book, facts, hypothesis.place.service),
+        title=worded.title,
         service=hypothesis.place.service,
         entity=hypothesis.mechanism.entity,
         change=change.change_id if change else None,
@@ -76,8 +73,8 @@ def propose(scribe: Scribe, hypothesis: Hypothesis, confidence: float, rank: int
         evidence=tuple(dict.fromkeys(evidence)),
         against=tuple(name for name in dict.fromkeys(against) if name not in evidence),
         against_text=_against_text(hypothesis, silent),
-        check_yourself=_check(book, facts, hypothesis.place.service),
-        next_step=_step(book, facts, change),
+        check_yourself=worded.check,
+        next_step=_step(worded),
         alternatives=tuple(m.cause for m in hypothesis.others[:3] if m.cause != UNKNOWN_MECHANISM),
     )
 
@@ -85,14 +82,14 @@ def propose(scribe: Scribe, hypothesis: Hypothesis, confidence: float, rank: int
 def _facts(incident: Incident, hypothesis: Hypothesis) -> dict[str, str]:
     service = hypothesis.place.service
     entry = next((s for s in incident.services if s.name == service), None)
-    facts = {"service": service}
+    facts: dict[str, str] = {}
     if entry is not None:
         named = {"namespace": entry.namespace, "database": entry.database, "workload": entry.workload}
         facts |= {name: value for name, value in named.items() if value}
     change = hypothesis.place.change
     if change is not None:
         facts["change"] = change.change_id
-    return facts_of(hypothesis.mechanism) | facts
+    return facts
 
 
 def _unique(findings: Iterable[Finding]) -> list[Finding]:
@@ -109,9 +106,14 @@ def _speaking(hypothesis: Hypothesis) -> list[Finding]:
 
 
 def _against(hypothesis: Hypothesis) -> list[Finding]:
-    named = [f for f in hypothesis.mechanism.against if f.why]
-    rest = [f for f in hypothesis.findings if f.state == "no"]
+    named = [f for f in hypothesis.mechanism.against if f.why and not _mere_silence(f)]
+    rest = [f for f in hypothesis.findings if f.state == "no" and not _mere_silence(f)]
     return _unique([*named, *sorted(rest, key=lambda f: (-f.strength, f.judge, f.why))])
+
+
+def _mere_silence(finding: Finding) -> bool:
+    """That no message speaks of a mechanism weighs against it, but tells a person nothing."""
+    return finding.state == "no" and finding.judge.startswith("message_")
 
 
 def _cited(scribe: Scribe, findings: Sequence[Finding], most: int) -> list[str]:
@@ -153,13 +155,6 @@ def _reading_behind(seen: Observations, ground: Ground) -> Reading | None:
     return next((r for r in seen.everything() if r.source is ground.source), None)
 
 
-def _title(book: Playbook | None, facts: dict[str, str], service: str) -> str:
-    if book is None:
-        return f"Something is wrong in {service}; which mechanism is not clear"
-    named = words(book.title_named, facts) if book.title_named else None
-    return named or words(book.title, facts) or book.id.replace("_", " ")
-
-
 def _why(hypothesis: Hypothesis, speaking: Sequence[Finding], none: NoChange) -> str:
     """One sentence: the change first where one is guilty, then the strongest finding."""
     change = hypothesis.place.change
@@ -189,17 +184,12 @@ def _against_text(hypothesis: Hypothesis, silent: Sequence[Finding]) -> str:
     return "; ".join(_clean(part) for part in parts) or "Nothing that was asked speaks against it."
 
 
-def _check(book: Playbook | None, facts: dict[str, str], service: str) -> str:
-    rendered = (render(check, facts) for check in book.checks) if book else ()
-    return next((text for text in rendered if text), f"kubectl logs -l app={service} --since=30m --tail=200")
-
-
-def _step(book: Playbook | None, facts: dict[str, str], change: JudgedChange | None) -> NextStep:
-    for step in book.next_steps if book else ():
-        text = words(step.text, facts)
-        command = render(step.command, facts) if step.command else None
-        if text is not None and (step.command is None or command is not None):
-            return NextStep(text=text, command=command, blocking=step.blocking, reversible=step.reversible)
-    if change is not None:
-        return NextStep(text=f"Roll back {change.change_id[:12]} on {change.service or 'its service'}.")
-    return NextStep(text="Look at the evidence below before changing anything.")
+def _step(worded: Wording) -> NextStep:
+    return NextStep(
+        text=worded.step,
+        command=worded.command,
+        blocking=worded.blocking,
+        reversible=worded.reversible,
+        undo=worded.undo,
+        files=tuple(ProposedFile(path=path, text=text) for path, text in worded.files),
+    )

@@ -55,7 +55,7 @@ class ServiceOdds:
     scores: Mapping[str, float]
 
 
-def _explained(suspects: Suspects, scores: Floats) -> Floats:
+def explained(suspects: Suspects, scores: Floats) -> Floats:
     """How much of each service's score its most suspect callee may have caused: never more than its own."""
     index = {name: row for row, name in enumerate(suspects.services)}
     out = np.zeros(len(scores))
@@ -75,7 +75,7 @@ def rank_services(suspects: Suspects, weights: Weights | None = None) -> Service
     known = weights or load_weights()
     vector = np.array([known.features.get(name, 0.0) for name in FEATURES])
     scores = suspects.features @ vector if len(suspects.services) else np.zeros(0)
-    scores = scores - known.explained * _explained(suspects, scores)
+    scores = scores - known.explained * explained(suspects, scores)
     none = known.none + (0.0 if suspects.measured.symptom.visible else known.unseen)
     logits = np.append(scores, none) / known.temperature
     shares = np.exp(logits - logits.max())

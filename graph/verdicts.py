@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graph.model import Proposal, Verdict
+from playbooks.facts import Scene
 from playbooks.model import Incident
 from playbooks.quantities import clock
 from playbooks.suspects import Suspects
+from playbooks.verdicts import Reach, judge_recovered
 
-_RECOVERED_SECONDS = 60.0
 _SURE = 0.5
 _THIN = 0.15
 _QUIET = 1.2
@@ -76,11 +77,12 @@ def _recovered(incident: Incident, suspects: Suspects) -> str | None:
     view = suspects.measured.symptom
     if not view.visible or view.ended is None:
         return None
-    quiet = incident.at.timestamp() - view.ended
-    if quiet < _RECOVERED_SECONDS:
-        return None
-    minutes = max(quiet / 60.0, 1.0)
-    return f"The symptom has been back in its usual range since {clock(view.ended)} ({minutes:.0f} min)."
+    times = suspects.measured.prepared.series.times
+    reach = Reach(
+        tuple(times[view.template.first :].tolist()), tuple(view.excess[view.template.first :].tolist())
+    )
+    said = judge_recovered(reach, Scene(now=incident.at, service=incident.service))
+    return f"The symptom has gone since {clock(view.ended)}: {said.why}." if said.state == "yes" else None
 
 
 def _no_fault(suspects: Suspects, loudest: float) -> str | None:

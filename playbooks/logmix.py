@@ -62,10 +62,11 @@ class ServiceLogs:
 
 @dataclass(frozen=True, slots=True)
 class LogView:
-    """Per service, and every statement that changed notably, strongest first."""
+    """Per service; every statement that changed notably, strongest first; and every statement seen."""
 
     services: dict[str, ServiceLogs]
     shifts: tuple[StatementShift, ...]
+    all_shifts: tuple[StatementShift, ...]
 
 
 def _unit(record: LogRecord) -> str:
@@ -151,4 +152,4 @@ def view(logs: LogSet, spans: SpanSet | None, split: float) -> LogView:
         if shift.severe and shift.z > 0 and size > part.error_z:
             part.error_z, part.error = size, shift
     notable = sorted((s for s in shifts if abs(s.z) / noise >= 2.5), key=lambda s: (-abs(s.z), s.statement))
-    return LogView(dict(out), tuple(notable[:200]))
+    return LogView(dict(out), tuple(notable[:200]), tuple(shifts))

@@ -17,11 +17,12 @@ from playbooks.spans import SERVER
 
 _FEWEST = 5
 _TOP = 4
+_UNSEEN_SECONDS = 330.0
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One quantity sampled at irregular times: `times` rising, seconds since the epoch; `values` alike long."""
+    """One quantity sampled at irregular times: `times` rise, in seconds since the epoch."""
 
     times: Floats
     values: Floats
@@ -41,30 +42,34 @@ def _durations(spans: SpanSet) -> list[Track]:
     return out
 
 
-def _presences(logs: LogSet, spans: SpanSet | None) -> list[Track]:
-    """Each statement's presence (0 or 1) in the traces that its service served, by time."""
+def _visits(logs: LogSet, spans: SpanSet | None) -> dict[str, list[tuple[float, str]]]:
+    """Per service the traces it served, by time: its server spans, else its log lines."""
     began: dict[tuple[str, str], float] = {}
     if spans is not None:
-        for service, trace, start, kind in zip(
-            spans.service, spans.trace, spans.start.tolist(), spans.kind.tolist(), strict=True
-        ):
+        columns = (spans.service, spans.trace, spans.start.tolist(), spans.kind.tolist())
+        for service, trace, start, kind in zip(*columns, strict=True):
             if kind == SERVER:
                 began[(service, trace)] = min(start, began.get((service, trace), start))
-    said: dict[tuple[str, str], set[str]] = defaultdict(set)
     for record in logs.records:
         if record.trace:
             began.setdefault((record.service, record.trace), record.at)
-            said[(record.service, statement(record))].add(record.trace)
     served: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for (service, trace), at in began.items():
         served[service].append((at, trace))
-    for visits in served.values():
-        visits.sort()
+    return {service: sorted(visits) for service, visits in served.items()}
+
+
+def _presences(logs: LogSet, spans: SpanSet | None) -> list[Track]:
+    """Each statement's presence (0 or 1) in the traces that its service served, by time."""
+    served = _visits(logs, spans)
+    said: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for record in logs.records:
+        if record.trace:
+            said[(record.service, statement(record))].add(record.trace)
     out = []
-    for service, text in sorted(said):
+    for (service, _), present in sorted(said.items()):
         visits = served[service]
         if len(visits) >= 2 * _FEWEST:
-            present = said[(service, text)]
             values = np.array([1.0 if trace in present else 0.0 for _, trace in visits])
             out.append(Track(np.array([at for at, _ in visits]), values))
     return out
@@ -101,12 +106,22 @@ def best_split(tracks: Sequence[Track], splits: Floats, usual: float) -> float:
     return float(grid[best]) if top[best] > 1.1 * top[-1] and top[best] > 4.0 else usual
 
 
-def split_of(
-    spans: SpanSet | None, logs: LogSet | None, now: float, usual: float, longest: float = 600.0
-) -> float:
-    """Find the split within the last `longest` seconds before `now`, every 20 seconds; `usual` in doubt."""
+def split_of(spans: SpanSet | None, logs: LogSet | None, now: float, onset: float | None) -> float:
+    """Find since when spans and logs differ, every 20 seconds over the time it may be.
+
+    Args:
+        spans: a sample of whole traces, None where there is none.
+        logs: log records, None where there are none.
+        now: the incident's now, seconds since the epoch.
+        onset: when the symptom became visible, None where it is not: then the last ten minutes are searched.
+
+    Returns:
+        The split; in doubt the symptom's onset, else five and a half minutes before now. A symptom is seen
+        late, never early: what the samples say may come up to four minutes before it.
+    """
     tracks = _durations(spans) if spans is not None else []
     if logs is not None:
         tracks += _presences(logs, spans)
-    splits = np.arange(min(now - longest, usual), now - 40.0, 20.0)
-    return best_split(tracks, splits, usual)
+    usual = now - _UNSEEN_SECONDS if onset is None else onset
+    first, last = (now - 600.0, now - 40.0) if onset is None else (onset - 240.0, onset + 20.0)
+    return best_split(tracks, np.arange(first, min(last, now - 40.0), 20.0), usual)

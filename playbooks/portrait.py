@@ -154,9 +154,7 @@ def _shape(suspects: Suspects) -> str:
 def moved_by_tests(findings: Iterable[Finding]) -> tuple[Moved, ...]:
     """What tests on a database found, as moved things: a diff may touch the statement in the finding."""
     return tuple(
-        Moved(f.service, "database", 1, min(f.strength * 3.0, 40.0), None, _tested(f)[:600])
-        for f in findings
-        if f.state == "yes"
+        Moved(f.service, "database", 1, 40.0, None, _tested(f)[:600]) for f in findings if f.state == "yes"
     )
 
 
@@ -174,7 +172,7 @@ def fault_look(
 ) -> FaultLook:
     """The fault as seen from outside; `tested` is what tests on databases found."""
     view = suspects.measured.symptom
-    moved = (*_moved_series(suspects), *_moved_spans(suspects), *_moved_logs(suspects, seen), *tested)
+    moved = (*tested, *_moved_series(suspects), *_moved_spans(suspects), *_moved_logs(suspects, seen))
     return FaultLook(
         now=incident.at.timestamp(),
         alerted=incident.service,

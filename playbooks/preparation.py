@@ -18,11 +18,11 @@ _SUFFIXES = ("_sum", "_count", "_bucket", "_total")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Series ready to be measured, each with its meaning; `origin` is the row it was made from."""
+    """Series ready to be measured, each with its meaning; `origin` names the rows it was made from."""
 
     series: SeriesSet
     meanings: tuple[Meaning, ...]
-    origin: tuple[int, ...]
+    origin: tuple[tuple[int, ...], ...]
 
     def rows(self, service: str | None, signals: tuple[Signal, ...]) -> tuple[int, ...]:
         """Rows of one service (None: of none) that measure one of the signals."""
@@ -70,25 +70,65 @@ def _convert(
     return SeriesKey(f"{key.metric}:rate", key.labels), rates(values, series.times)
 
 
+@dataclass(slots=True)
+class _Row:
+    key: SeriesKey
+    values: Floats
+    origin: tuple[int, ...]
+
+
+_INSTANCE = frozenset(
+    {"pod", "instance", "version", "node", "container_id", "id", "image", "uid", "replicaset"}
+)
+
+
+def _general(key: SeriesKey) -> SeriesKey:
+    """The series less the labels that a replaced pod changes."""
+    return SeriesKey(key.metric, tuple(pair for pair in key.labels if pair[0] not in _INSTANCE))
+
+
+def _came_or_went(values: Floats) -> bool:
+    """Whether a series covers only a part of the time: its pod was started or replaced on the way."""
+    known = np.isfinite(values)
+    quarter = max(len(values) // 4, 1)
+    return bool(not known[:quarter].any() or not known[-max(quarter // 4, 1) :].any())
+
+
+def _merged(rows: list[_Row]) -> list[_Row]:
+    """One series for pods that replaced each other: a rollout is not a service without history."""
+    groups: dict[SeriesKey, list[_Row]] = {}
+    for row in rows:
+        groups.setdefault(_general(row.key), []).append(row)
+    out = []
+    for key, members in groups.items():
+        if len(members) == 1 or not any(_came_or_went(row.values) for row in members):
+            out += members
+            continue
+        stack = np.array([row.values for row in members])
+        known = np.isfinite(stack)
+        total = np.where(known, stack, 0.0).sum(axis=0)
+        added = meaning(key).signal in {Signal.TRAFFIC, Signal.ERRORS} and key.metric.endswith(":rate")
+        count = np.ones(len(total)) if added else np.maximum(known.sum(axis=0), 1)
+        values = np.where(known.any(axis=0), total / count, np.nan)
+        out.append(_Row(key, values, tuple(i for row in members for i in row.origin)))
+    return out
+
+
 def prepare(series: SeriesSet) -> Prepared:
     """Turn cumulative series into rates and means; leave gauges as they are; drop what never varies.
 
     Source: Prometheus documentation, "Metric types" and "rate()".
     """
     totals = {(key.metric, key.labels): row for row, key in enumerate(series.keys)}
-    keys: list[SeriesKey] = []
-    kept: list[Floats] = []
-    origin: list[int] = []
+    rows = []
     for row in range(len(series.keys)):
         converted = _convert(series, row, totals)
-        if converted is None or not _varies(converted[1]):
-            continue
-        keys.append(converted[0])
-        kept.append(converted[1])
-        origin.append(row)
-    values = np.array(kept) if kept else np.empty((0, len(series.times)))
-    ready = SeriesSet(tuple(keys), series.times, values)
-    return Prepared(ready, tuple(meaning(key) for key in keys), tuple(origin))
+        if converted is not None:
+            rows.append(_Row(converted[0], converted[1], (row,)))
+    kept = [row for row in _merged(rows) if _varies(row.values)]
+    values = np.array([row.values for row in kept]) if kept else np.empty((0, len(series.times)))
+    ready = SeriesSet(tuple(row.key for row in kept), series.times, values)
+    return Prepared(ready, tuple(meaning(row.key) for row in kept), tuple(row.origin for row in kept))
 
 
 def _varies(values: Floats) -> bool:

@@ -112,7 +112,12 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(whole) + tuple(part.lower() for part in _WORDS.findall(text))
 
 
-def _signal(name: frozenset[str]) -> tuple[Signal, int]:
+_COUNT = re.compile(r"_count(?::|$)")
+
+
+def _signal(metric: str, name: frozenset[str]) -> tuple[Signal, int]:
+    if name & _LATENCY and _COUNT.search(metric):
+        return Signal.TRAFFIC, 0
     for vocabulary, signal, bad in _ORDER:
         if name & vocabulary:
             return signal, bad
@@ -184,7 +189,7 @@ def meaning(key: SeriesKey) -> Meaning:
     """
     name = frozenset(words(key.metric))
     labels = dict(key.labels)
-    signal, bad = _by_code(*_signal(name), labels)
+    signal, bad = _by_code(*_signal(key.metric, name), labels)
     scope, service = _scope(name, labels)
     last = key.metric.rsplit(":", 1)[0]
     counter = last.endswith(("_total", "_count", "_sum", "_bucket")) and ":" not in key.metric

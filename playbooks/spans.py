@@ -16,6 +16,8 @@ from connectors.answers import Floats, SpanSet
 SERVER, CLIENT, PRODUCER = 2, 3, 4
 _ERROR = 2
 _FEWEST = 4
+# An operation that is new is held against all of its kind: fewer of it will do.
+_FEWEST_FRESH = 2
 # Timer resolution and scheduling noise, in seconds: shifts below it are not told apart.
 _RESOLUTION = 2e-4
 _CAP = 40.0
@@ -157,10 +159,10 @@ def _welch(before: Floats, during: Floats) -> float:
     return float((d.mean() - b.mean()) / error)
 
 
-def _shift(key: _Key, before: Floats, during: Floats, traces: int) -> GroupShift:
+def _shift(key: _Key, before: Floats, during: Floats, traces: int, fewest: int = _FEWEST) -> GroupShift:
     kind, service, where, name = key
     counts = (len(before), len(during))
-    if min(counts) < _FEWEST:
+    if min(counts) < fewest:
         return GroupShift(kind, service, where, name, 0.0, 0.0, 0.0, 0.0, counts)
     excess = (float(during.mean()) - float(before.mean())) * len(during) / max(traces, 1)
     return GroupShift(
@@ -174,6 +176,23 @@ def _shift(key: _Key, before: Floats, during: Floats, traces: int) -> GroupShift
         excess,
         counts,
     )
+
+
+def _measured(
+    rows: dict[_Key, tuple[list[int], list[int]]], seconds: Floats, traces: int
+) -> list[GroupShift]:
+    """Every group's shift. An operation that was never seen before is held against its kind's usual times."""
+    wide: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for (kind, service, where, _), (before, _) in rows.items():
+        wide[(kind, service, where)] += before
+    shifts = []
+    for key, (before, during) in sorted(rows.items()):
+        fresh = len(before) < _FEWEST and len(during) >= _FEWEST_FRESH and key[0] != "gap"
+        usual = sorted(wide[key[:3]]) if fresh else before
+        shifts.append(
+            _shift(key, seconds[usual], seconds[during], traces, _FEWEST_FRESH if fresh else _FEWEST)
+        )
+    return shifts
 
 
 def _without_common(groups: list[GroupShift]) -> list[GroupShift]:
@@ -302,7 +321,7 @@ def view(spans: SpanSet, split: float) -> SpanView:
     rows: dict[_Key, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for row, key in enumerate(keys):
         rows[key][during[row]].append(row)
-    groups = [_shift(key, seconds[b], seconds[d], traces[1]) for key, (b, d) in sorted(rows.items())]
+    groups = _measured(rows, seconds, traces[1])
     groups = _without_common(groups)
     out: dict[str, ServiceSpans] = defaultdict(ServiceSpans)
     for service in spans.service:

@@ -141,6 +141,8 @@ def _not_slower(
     )
     if _matters(worst) and worst.slower >= UNCHANGED:
         return unknown("statement_slower", f"no clear answer: {text}", scene)
+    if any(c.is_new and _notable(c, delta) for c in delta.changes):
+        return unknown("statement_slower", "a statement that is new takes the time; see there", scene)
     ruling = Ruling(judge="statement_slower", state="no", why=text, strength=5.0)
     return finding(ruling, scene, [cite(observed.reading, text)])
 
@@ -249,9 +251,9 @@ def judge_statement_spans(samples: Iterable[StatementSpans], scene: Scene) -> De
     Waiting for a connection is not part of it where the client puts that into a span of its own.
     """
     judge = "statement_spans_slower"
-    told = [s for s in samples if len(s.incident) >= 5]
+    told = [s for s in samples if len(s.incident) >= 2]
     compared = sorted(
-        (s for s in told if len(s.baseline) >= 5),
+        (s for s in told if min(len(s.baseline), len(s.incident)) >= 5),
         key=lambda s: (-median(s.incident) / max(median(s.baseline), 1e-4), s.statement),
     )
     fresh = sorted((s for s in told if not s.baseline), key=lambda s: (-median(s.incident), s.statement))

@@ -19,9 +19,10 @@ from playbooks.model import Incident, Symptom
 from playbooks.observations import Observations
 from playbooks.onset import split_of
 from playbooks.preparation import Prepared, prepare
+from playbooks.quantities import unit_of
 from playbooks.semantics import Scope, Signal
 from playbooks.shifts import Shifts, climb, measure
-from playbooks.symptom import DEFAULT_SECONDS, SymptomView
+from playbooks.symptom import SymptomView
 from playbooks.symptom import view as look_at_symptom
 
 FEATURES = (
@@ -147,44 +148,57 @@ def _agreed(moves: tuple[Move, ...]) -> float:
     return 0.5 * (loudness(moves[0].z) + loudness(second))
 
 
-def _level(prepared: Prepared, rows: tuple[int, ...]) -> int | None:
-    """The row that best shows a service's typical level: a mean, else the lowest quantile."""
+_LEVELS = ("avg", "mean", "p50", "median", "", "p75", "p90", "p95", "p99")
+_FACTORS = {"ms": 1e-3, "%": 1e-2}
+
+
+def _kind_of_level(metric: str) -> int:
+    """How well a series shows a typical level: a mean best, then low quantiles."""
+    return next((i for i, word in enumerate(_LEVELS) if word and word in metric), 4)
+
+
+def _levels(prepared: Prepared, rows: tuple[int, ...]) -> list[int]:
+    """The rows that best show a service's typical level, all of one kind (one a route, pod or caller)."""
     served = [row for row in rows if prepared.meanings[row].scope is Scope.SERVICE] or list(rows)
-    order = ("avg", "mean", "p50", "median", "", "p75", "p90", "p95", "p99")
-
-    def rank(row: int) -> tuple[int, int]:
-        metric = prepared.series.keys[row].metric
-        return next((i for i, word in enumerate(order) if word and word in metric), 4), row
-
-    return min(served, key=rank, default=None)
+    kinds = {row: _kind_of_level(prepared.series.keys[row].metric) for row in served}
+    best = min(kinds.values(), default=0)
+    metrics = sorted({prepared.series.keys[row].metric for row in served if kinds[row] == best})
+    return [row for row in served if prepared.series.keys[row].metric in metrics[:1]]
 
 
-def _volume(prepared: Prepared, service: str) -> Floats | None:
-    rows = [
+def _volumes(prepared: Prepared, service: str, rows: list[int]) -> list[Floats | None]:
+    """Requests behind each row: those with its very labels, else an equal part of the service's."""
+    traffic = [
         row
         for row in prepared.rows(service, (Signal.TRAFFIC,))
         if prepared.meanings[row].scope is Scope.SERVICE
     ]
-    if not rows:
-        return None
-    return np.asarray(np.nansum(prepared.series.values[rows], axis=0))
+    if not traffic:
+        return [None] * len(rows)
+    by_labels = {prepared.series.keys[row].labels: prepared.series.values[row] for row in traffic}
+    alike = np.nansum(prepared.series.values[traffic], axis=0) / max(len(rows), 1)
+    return [by_labels.get(prepared.series.keys[row].labels, alike) for row in rows]
 
 
 def _excess(
     prepared: Prepared, shifts: Shifts, view: SymptomView, service: str, signals: tuple[Signal, ...]
 ) -> float:
-    """Extra trouble a sample while the symptom shows: level above usual, times requests where known."""
-    row = _level(prepared, prepared.rows(service, signals))
-    if row is None or not np.isfinite(shifts.usual[row]):
-        return 0.0
+    """Extra trouble a sample while the symptom shows: level above usual, times requests where known.
+
+    In seconds (latency) or parts of 1 (errors) whatever the series' unit, so that services compare.
+    """
+    rows = _levels(prepared, prepared.rows(service, signals))
     first, weights = view.template.first, view.template.weights
-    side = prepared.meanings[row].bad or 1
-    above = side * (prepared.series.values[row, first:] - shifts.usual[row])
-    above = np.where(np.isfinite(above), np.maximum(above - shifts.scale[row], 0.0), 0.0)
-    volume = _volume(prepared, service)
-    if volume is not None:
-        above = above * np.where(np.isfinite(volume[first:]), volume[first:], 0.0)
-    return float((above * weights).sum())
+    total = 0.0
+    for row, volume in zip(rows, _volumes(prepared, service, rows), strict=True):
+        if not np.isfinite(shifts.usual[row]):
+            continue
+        above = (prepared.meanings[row].bad or 1) * (prepared.series.values[row, first:] - shifts.usual[row])
+        above = np.where(np.isfinite(above), np.maximum(above - shifts.scale[row], 0.0), 0.0)
+        if volume is not None:
+            above = above * np.where(np.isfinite(volume[first:]), volume[first:], 0.0)
+        total += float((above * weights).sum()) * _FACTORS.get(unit_of(prepared.series.keys[row].metric), 1.0)
+    return total
 
 
 def _own_shares(
@@ -209,12 +223,6 @@ def _gates(symptom: Symptom) -> tuple[float, float]:
     return 1.0, 1.0
 
 
-def _split(view: SymptomView, incident: Incident) -> float:
-    """Since when spans and logs count as the incident's: the symptom's onset, at least the last minutes."""
-    latest = incident.at.timestamp() - DEFAULT_SECONDS - 30.0
-    return min(view.onset_low, latest) if view.onset_low is not None else latest
-
-
 def examine(incident: Incident, seen: Observations) -> Suspects:
     """Measure every service known to any source."""
     raw = _series(seen, incident)
@@ -226,7 +234,7 @@ def examine(incident: Incident, seen: Observations) -> Suspects:
         span_set.answer if span_set else None,
         log_set.answer if log_set else None,
         incident.at.timestamp(),
-        _split(symptom, incident),
+        symptom.onset_low,
     )
     span_view = spans.view(span_set.answer, split) if span_set and len(span_set.answer.trace) else None
     log_view = (

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 
 from connectors.answers import Answer, LogSet, PatternCounts, SeriesSet, SpanSet
 from connectors.contract import Reading, digest
+from playbooks.logmix import pattern
+from playbooks.messages import Message
 from playbooks.model import Evidence, Finding
 from playbooks.observations import Observations
 from playbooks.quantities import clock, compared, shown, unit_of
-from playbooks.semantics import Scope
 from playbooks.suspects import Move, Suspects
 
 _NOTABLE = 3.0
@@ -61,11 +62,11 @@ def series_evidence(desk: Desk, row: int, value: str) -> Evidence | None:
     if reading is None or not isinstance(reading.answer, SeriesSet):
         return None
     origin = desk.suspects.measured.prepared.origin[row]
-    samples = np.ascontiguousarray(reading.answer.values[origin]).tobytes()
+    samples = np.ascontiguousarray(reading.answer.values[list(origin)]).tobytes()
     return Evidence(
         source=reading.source,
         question=reading.question.name,
-        query=str(reading.answer.keys[origin]),
+        query="; ".join(str(reading.answer.keys[row]) for row in origin),
         at=reading.at,
         value=value,
         sha256=digest(np.ascontiguousarray(reading.answer.times).tobytes() + samples),
@@ -231,18 +232,32 @@ def _from_patterns(desk: Desk, service: str) -> Iterable[Finding]:
         )
 
 
-def since(at: float) -> datetime:
-    """Seconds since the epoch as an instant."""
-    return datetime.fromtimestamp(at, UTC)
+def messages(desk: Desk, service: str) -> tuple[Message, ...] | None:
+    """The service's warnings and errors by pattern, with how often they came; None where no log was read."""
+    counted, lines = desk.reading(PatternCounts), desk.reading(LogSet)
+    if counted is None and lines is None:
+        return None
+    found = [
+        Message(p.pattern, max(p.count - p.more, 0.0), p.count)
+        for observed in desk.seen.all(PatternCounts)
+        for p in observed.answer.patterns
+        if p.service == service and p.negative is not False
+    ]
+    view = desk.suspects.measured.logs
+    bodies = _bodies(lines, service)
+    for shift in view.all_shifts if view else ():
+        if shift.service == service and (shift.severe or shift.z > 0):
+            usual = shift.before * max(shift.of_during, 1) / max(shift.of_before, 1)
+            text = bodies.get(shift.statement, shift.statement)
+            found.append(Message(text, usual, float(shift.during)))
+    return tuple(found)
 
 
-def node_rows(suspects: Suspects) -> dict[str, tuple[int, ...]]:
-    """Rows of node-level series by node name."""
-    found: dict[str, list[int]] = {}
-    for row, (key, said) in enumerate(
-        zip(suspects.measured.prepared.series.keys, suspects.measured.prepared.meanings, strict=True)
-    ):
-        node = key.get("node")
-        if said.scope is Scope.NODE and node:
-            found.setdefault(node, []).append(row)
-    return {node: tuple(rows) for node, rows in sorted(found.items())}
+def _bodies(reading: Reading | None, service: str) -> dict[str, str]:
+    """One masked message for each logger, so that words can be looked for."""
+    out: dict[str, str] = {}
+    if reading is not None and isinstance(reading.answer, LogSet):
+        for record in reading.answer.records:
+            if record.service == service and record.logger and record.logger not in out:
+                out[record.logger] = pattern(record.body)
+    return out

@@ -1,4 +1,4 @@
-"""Verdicts on the incident as a whole: has it recovered, was anything wrong, is it somebody else's.
+"""Verdicts on the incident as a whole: has it recovered, is it somebody else's.
 
 Decisions over numbers that others measured; thresholds apart for leaving and for returning (hysteresis), so
 that a symptom on the edge does not flicker. Must not rank causes.
@@ -71,29 +71,6 @@ def _back_since(samples: Sequence[tuple[float, float]]) -> float | None:
         elif out and deviation < BACK:
             out, since = False, at
     return None if out else since
-
-
-def judge_no_fault(reach: Reach, scene: Scene, others_worst: float | None = None) -> DetailedFinding:
-    """Whether nothing at all left its usual range.
-
-    Args:
-        reach: the symptom's own.
-        scene: the service.
-        others_worst: the largest robust deviation among all other signals; None where not looked at, and
-            then no fault is never said: the symptom's own series may simply not show it.
-    """
-    samples = _samples(reach)
-    if len(samples) < QUIET_SAMPLES:
-        return unknown("no_fault", f"{len(samples)} samples are too few", scene)
-    worst = max(d for _, d in samples)
-    if worst >= OUT or (others_worst is not None and others_worst >= OUT):
-        most = max(worst, others_worst or 0.0)
-        why = f"something left its usual range by {most:.1f} deviations"
-        return finding(Ruling(judge="no_fault", state="no", why=why, strength=min(8.0, most)), scene)
-    if others_worst is None or max(worst, others_worst) >= BACK:
-        return unknown("no_fault", "quiet, but not everything was looked at, or not plainly", scene)
-    why = f"everything stayed within its usual range (at most {max(worst, others_worst):.1f} deviations)"
-    return finding(Ruling(judge="no_fault", state="yes", why=why, strength=4.0), scene)
 
 
 _FINE = ("operational", "resolved", "ok", "healthy", "up", "completed", "available")

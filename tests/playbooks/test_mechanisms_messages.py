@@ -12,7 +12,7 @@ from connectors import answers as a
 from connectors.questions import ProviderStatus
 from playbooks.messages import JUDGES, Message, judge_messages
 from playbooks.signals import Callee, ServiceSignals
-from playbooks.verdicts import Reach, judge_no_fault, judge_provider_status, judge_recovered
+from playbooks.verdicts import Reach, judge_provider_status, judge_recovered
 from tests.playbooks.test_database_kit import ONSET, SCENE, WINDOW, by_judge, observed, reading
 
 
@@ -83,21 +83,6 @@ def reach(*deviations: float | None, step: float = 30.0) -> Reach:
 )
 def test_recovered_needs_a_plain_return_that_lasts(deviations: tuple[float | None, ...], state: str) -> None:
     assert judge_recovered(reach(*deviations), SCENE).state == state
-
-
-@pytest.mark.parametrize(
-    ("own", "others", "state"),
-    [
-        ((0.5, 1.0, 0.2), 1.5, "yes"),
-        ((0.5, 1.0, 0.2), None, "unknown"),
-        ((0.5, 1.0, 0.2), 9.0, "no"),
-        ((0.5, 9.0, 0.2), 0.0, "no"),
-    ],
-)
-def test_no_fault_is_said_only_when_everything_was_looked_at(
-    own: tuple[float, ...], others: float | None, state: str
-) -> None:
-    assert judge_no_fault(reach(*own), SCENE, others).state == state
 
 
 @pytest.mark.parametrize(
