@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -52,31 +53,36 @@ class Rehearsal:
         assert statements
 
 
-def rehearse(name: str, root: Path) -> tuple[Scenario, Rehearsal]:
-    rehearsal, played = Rehearsal(root), scenario(name)
+@dataclass(frozen=True)
+class Rehearsed:
+    """A scenario after its last step, and the shop it was played in."""
+
+    scenario: Scenario
+    shop: Rehearsal
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def rehearsed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
+    rehearsal, played = Rehearsal(tmp_path_factory.mktemp("shop")), scenario(request.param)
     shop = cast(Shop, rehearsal)
     played.baseline(shop, 600)
     played.inject(shop)
     played.after_alert(shop)
-    return played, rehearsal
+    return Rehearsed(played, rehearsal)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_change_applies_to_the_shops_sources_and_raises_a_version(name: str, tmp_path: Path) -> None:
-    _, rehearsal = rehearse(name, tmp_path)
+def test_every_change_applies_to_the_shops_sources_and_raises_a_version(rehearsed: Rehearsed) -> None:
     versions = dict(FIRST_VERSIONS)
-    for service, version, _ in rehearsal.deployed:
+    for service, version, _ in rehearsed.shop.deployed:
         assert [int(part) for part in version.split(".")] > [
             int(part) for part in versions[service].split(".")
         ]
         versions[service] = version
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_truth_names_only_what_was_deployed(name: str, tmp_path: Path) -> None:
-    played, rehearsal = rehearse(name, tmp_path)
-    truth = played.truth()
-    deployed = {commit for _, _, commit in rehearsal.deployed}
+def test_the_truth_names_only_what_was_deployed(rehearsed: Rehearsed) -> None:
+    truth = rehearsed.scenario.truth()
+    deployed = {commit for _, _, commit in rehearsed.shop.deployed}
     assert set(truth.decoys) <= deployed
     assert truth.decoys
     assert truth.commit in {None, "none", *deployed}
@@ -84,10 +90,8 @@ def test_the_truth_names_only_what_was_deployed(name: str, tmp_path: Path) -> No
     assert set(truth.services) <= set(FIRST_VERSIONS)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_no_commit_gives_the_answer_away(name: str, tmp_path: Path) -> None:
-    _, rehearsal = rehearse(name, tmp_path)
-    for commit in rehearsal.repository.commits():
+def test_no_commit_gives_the_answer_away(rehearsed: Rehearsed) -> None:
+    for commit in rehearsed.shop.repository.commits():
         text = f"{commit.message}\n{commit.diff}".lower()
         assert not [word for word in TELLING if word in text]
 
