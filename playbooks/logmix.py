@@ -16,6 +16,9 @@ from connectors.answers import LogRecord, LogSet, SpanSet
 
 _CAP = 40.0
 _LONGEST = 160
+_READ = 2_000
+# A quote that the cut left open still holds a value.
+_OPEN_QUOTE = re.compile(r"[\"'][^\"']*$")
 _SEVERE = frozenset({"ERROR", "FATAL", "CRITICAL", "PANIC", "SEVERE", "EMERGENCY", "ALERT"})
 _MASKS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"), "<id>"),
@@ -29,9 +32,11 @@ _MASKS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def pattern(body: str) -> str:
     """The message without its values: ids, numbers, addresses, quoted text and data become marks."""
-    text = body[:400]
+    text = body[:_READ]
     for mask, mark in _MASKS:
         text = mask.sub(mark, text)
+    if len(body) > _READ or body.endswith("…"):
+        text = _OPEN_QUOTE.sub("<text>", text)
     return text[:_LONGEST]
 
 
@@ -115,7 +120,7 @@ def _tally(logs: LogSet, spans: SpanSet | None, split: float) -> list[StatementS
         seen[key][side].add(unit)
         severe[key] |= record.severity.upper() in _SEVERE
         if side:
-            first.setdefault(key, record.at)
+            first[key] = min(record.at, first.get(key, record.at))
     shifts = []
     for key in sorted(seen):
         before, during = seen[key]

@@ -76,7 +76,7 @@ def _presences(logs: LogSet, spans: SpanSet | None) -> list[Track]:
 
 
 def _evidence(track: Track, splits: Floats) -> Floats:
-    """Welch's statistic of after against before, absolute, at every split; 0 where a side is too small."""
+    """Student's statistic of after against before, absolute, at every split; 0 where a side is too small."""
     at = np.searchsorted(track.times, splits)
     n = len(track.times)
     sums = np.concatenate(([0.0], np.cumsum(track.values)))
@@ -86,7 +86,8 @@ def _evidence(track: Track, splits: Floats) -> Floats:
         mean_b, mean_a = sums[at] / before, (sums[n] - sums[at]) / after
         var_b = squares[at] / before - mean_b**2
         var_a = (squares[n] - squares[at]) / after - mean_a**2
-        error = np.sqrt((np.maximum(var_b, 0) + 0.02) / before + (np.maximum(var_a, 0) + 0.02) / after)
+        within = (before * np.maximum(var_b, 0) + after * np.maximum(var_a, 0)) / n
+        error = np.sqrt((within + 0.02) * (1.0 / before + 1.0 / after))
         z = np.abs(mean_a - mean_b) / error
     return np.asarray(np.where((before >= _FEWEST) & (after >= _FEWEST), z, 0.0))
 

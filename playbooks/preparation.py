@@ -10,9 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from connectors.answers import Floats, SeriesKey, SeriesSet
-from playbooks.semantics import Meaning, Signal, meaning
-from playbooks.shifts import rates
+from playbooks.semantics import Meaning, Scope, Signal, meaning
+from playbooks.shifts import is_cumulative, rates
 
+# What is counted, not filled: a series of these that only rises is a counter whatever its name says.
+_COUNTS = frozenset(
+    {Signal.TRAFFIC, Signal.ERRORS, Signal.CACHE, Signal.RESTARTS, Signal.OTHER, Signal.NETWORK}
+)
 _SUFFIXES = ("_sum", "_count", "_bucket", "_total")
 
 
@@ -63,7 +67,14 @@ def _convert(
     key, values = series.keys[row], series.values[row]
     if key.metric.endswith("_bucket"):
         return None
-    if not meaning(key).counter or _falls_often(values):
+    said = meaning(key)
+    if (
+        not said.counter
+        and (said.signal in _COUNTS or said.scope is Scope.DATABASE)
+        and bool(is_cumulative(values))
+    ):
+        return SeriesKey(f"{key.metric}:rate", key.labels), rates(values, series.times)
+    if not said.counter or _falls_often(values):
         return key, values
     if key.metric.endswith("_sum") and (mean := _mean_of(series, row, totals)) is not None:
         return SeriesKey(f"{_base(key)}:avg", key.labels), mean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 
 from playbooks.semantics import words
@@ -15,15 +16,19 @@ _UNITS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"ratio"}), "ratio"),
     (frozenset({"cores"}), "cores"),
 )
+_RATE = re.compile(r":(?:rate|irate)\d*[smhd]?$")
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def unit_of(metric: str) -> str:
     """The unit a metric's name states, empty where it states none."""
     name = frozenset(words(metric))
-    if "per" in name or metric.endswith(":rate"):
-        return "/s"
-    return next((unit for vocabulary, unit in _UNITS if name & vocabulary), "")
+    plain = next((unit for vocabulary, unit in _UNITS if name & vocabulary), "")
+    if "per" in name or _RATE.search(metric):
+        if "cpu" in name and plain in {"s", "cores"}:
+            return "cores"
+        return "B/s" if plain == "B" else "/s"
+    return plain
 
 
 def shown(value: float, unit: str) -> str:
@@ -32,8 +37,8 @@ def shown(value: float, unit: str) -> str:
         return "unknown"
     if unit == "s":
         return _time(value)
-    if unit == "B":
-        return _size(value)
+    if unit in {"B", "B/s"}:
+        return _size(value) + unit[1:]
     text = f"{value:.3g}" if abs(value) < 1e5 else f"{value:,.0f}"
     return f"{text}{unit}" if unit in {"%", "/s"} else f"{text} {unit}".rstrip()
 

@@ -68,26 +68,29 @@ _ERROR = frozenset(
     "faults servfail 5xx 500 502 503 504 timeout timeouts dropped aborted reset crash unavailable".split()
 )
 _SUCCESS = frozenset("success availability available uptime successful ok".split())
-_LATENCY = frozenset("latency duration elapsed rtt responsetime delay took wait".split())
+_LATENCY = frozenset("latency duration elapsed rtt responsetime delay took wait handling".split())
 _QUANTILE = frozenset("p50 p75 p90 p95 p99 p999 avg mean median max quantile".split())
 _THROTTLE = frozenset("throttle throttled throttling".split())
-_MEMORY = frozenset("memory mem rss heap workingset".split())
+_MEMORY = frozenset("memory mem rss heap workingset memstats".split())
 _DISK = frozenset("disk diskio fs filesystem io iops syscalls volume blks inodes".split())
 _NETWORK = frozenset(
     "network receive transmit received transmitted packets socket sockets retransmits tcp net".split()
 )
 _POOL = frozenset(
-    "pool connection connections pending semaphore threads workers inflight conns backends".split()
+    "pool connection connections pending semaphore threads workers inflight flight conns backends "
+    "activity".split()
 )
 _QUEUE = frozenset("queue lag backlog oldest depth unacked offset age".split())
 _RESTART = frozenset("restart restarts restarted oom killed evicted crashloop".split())
 _CACHE = frozenset("cache hit hits miss misses evictions".split())
 _TRAFFIC = frozenset(
-    "requests request calls rps qps throughput workload rate traffic hits messages reqs operations".split()
+    "requests request calls rps qps throughput workload rate traffic hits messages reqs operations "
+    "handled".split()
 )
 _COUNTED = frozenset("per rate sum count total rps qps".split())
 _TIME = frozenset("seconds ms milliseconds us ns microseconds second time".split())
 _PROCESSOR = frozenset("cpu processor load".split())
+_HEADROOM = frozenset("available avail free idle remaining".split())
 
 # The order is the decision: the first set that meets the name's words wins.
 _ORDER: tuple[tuple[frozenset[str], Signal, int], ...] = (
@@ -104,6 +107,19 @@ _ORDER: tuple[tuple[frozenset[str], Signal, int], ...] = (
     (_NETWORK, Signal.NETWORK, 0),
     (_DISK, Signal.DISK, 1),
 )
+# What can run out: less of what is free is worse.
+_FILLING: tuple[tuple[frozenset[str], Signal], ...] = (
+    (_MEMORY, Signal.MEMORY),
+    (_DISK, Signal.DISK),
+    (_POOL, Signal.POOL),
+)
+# Words that together mean something else than either alone.
+_TOGETHER: tuple[tuple[frozenset[str], tuple[Signal, int]], ...] = (
+    (frozenset({"gc"}), (Signal.OTHER, 0)),
+    (frozenset({"memory", "failures"}), (Signal.MEMORY, 1)),
+    (frozenset({"response", "time"}), (Signal.LATENCY, 1)),
+)
+_COUNT = re.compile(r"_count(?::|$)")
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -112,32 +128,46 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(whole) + tuple(part.lower() for part in _WORDS.findall(text))
 
 
-_COUNT = re.compile(r"_count(?::|$)")
-
-
 def _signal(metric: str, name: frozenset[str]) -> tuple[Signal, int]:
-    if name & _LATENCY and _COUNT.search(metric):
+    if name == frozenset({"up"}):
+        return Signal.SUCCESS, -1
+    for together, told in _TOGETHER:
+        if together <= name:
+            return told
+    if _COUNT.search(metric) and name & (_LATENCY | _TRAFFIC):
         return Signal.TRAFFIC, 0
+    if name & _HEADROOM:
+        for vocabulary, signal in _FILLING:
+            if name & vocabulary:
+                return signal, -1
+    return _by_words(name)
+
+
+def _by_words(name: frozenset[str]) -> tuple[Signal, int]:
     for vocabulary, signal, bad in _ORDER:
         if name & vocabulary:
             return signal, bad
     if name & _TRAFFIC:
-        timed = bool(name & _TIME) or (
-            bool(name & _QUANTILE) and not name & frozenset({"rate", "sum", "count"})
-        )
+        timed = not name & _COUNTED and bool(name & (_TIME | _QUANTILE))
+        # A sum of seconds over requests is their time; a sum of requests is their number.
+        timed = timed or ("sum" in name and bool(name & _TIME))
         return (Signal.LATENCY, 1) if timed else (Signal.TRAFFIC, 0)
     if name & _QUANTILE and name & _TIME:
         return Signal.LATENCY, 1
     return Signal.OTHER, 0
 
 
+_CODES = ("code", "status", "status_code", "http_response_status_code", "response_code", "grpc_code")
+_FAILED = frozenset({"unavailable", "internal", "deadlineexceeded", "unknown", "dataloss"})
+
+
 def _by_code(signal: Signal, bad: int, labels: Mapping[str, str]) -> tuple[Signal, int]:
     """A count of requests that carries a failing status is a count of errors."""
     if signal is not Signal.TRAFFIC:
         return signal, bad
-    for label in ("code", "status", "status_code", "http_response_status_code", "response_code", "grpc_code"):
-        value = labels.get(label, "")
-        if value[:1] == "5" or value.lower() in {"error", "unavailable", "internal", "deadlineexceeded"}:
+    for label in _CODES:
+        value = labels.get(label, "").lower()
+        if value[:1] == "5" or value.endswith("error") or value in _FAILED:
             return Signal.ERRORS, 1
     return signal, bad
 
@@ -150,19 +180,20 @@ _SERVICE_LABELS = (
     "app",
     "workload",
     "deployment",
-    "job",
-    "container",
 )
+_EXPORTERS = re.compile(r"exporter|kubelet|cadvisor|kube-state-metrics|node|apiserver")
 _POD_SUFFIX = re.compile(r"(?:-[a-f0-9]{6,10})?-[a-z0-9]{5}$|-\d+$")
 
 
 def _service(labels: Mapping[str, str]) -> str | None:
-    """The service a series names: by its label, else by its pod's name without the generated endings."""
+    """The service a series names: by its label, its pod less the generated endings, its container or job."""
     for label in _SERVICE_LABELS:
         if labels.get(label):
             return labels[label]
-    pod = labels.get("pod")
-    return _POD_SUFFIX.sub("", pod) if pod else None
+    if labels.get("pod"):
+        return _POD_SUFFIX.sub("", labels["pod"])
+    job = labels.get("job", "")
+    return labels.get("container") or (job if job and not _EXPORTERS.search(job) else None)
 
 
 def _scope(name: frozenset[str], labels: Mapping[str, str]) -> tuple[Scope, str | None]:
@@ -170,7 +201,7 @@ def _scope(name: frozenset[str], labels: Mapping[str, str]) -> tuple[Scope, str 
     if "source_workload" in labels and service:
         return Scope.EDGE, service
     if labels.get("datname") and "client" not in name:
-        return Scope.DATABASE, service
+        return Scope.DATABASE, labels.get("service")
     if "node" in name:
         return Scope.NODE, service
     if not service:
@@ -193,5 +224,6 @@ def meaning(key: SeriesKey) -> Meaning:
     scope, service = _scope(name, labels)
     last = key.metric.rsplit(":", 1)[0]
     counter = last.endswith(("_total", "_count", "_sum", "_bucket")) and ":" not in key.metric
+    counter = counter and not (scope is Scope.DATABASE and last.endswith("_count"))
     tail = bool(name & {"p90", "p95", "p99", "p999", "max"})
     return Meaning(signal, scope, bad, counter, tail, service)

@@ -111,7 +111,7 @@ def measure(values: Floats, template: Template) -> Shifts:
     usual, scale = spread(history)
     scale = np.where(scale > 0, scale, _floor(values))
     with np.errstate(invalid="ignore", divide="ignore"):
-        residuals = np.clip((values - usual[:, None]) / scale[:, None], -1000.0, 1000.0)
+        residuals = np.clip((values - usual[:, None]) / scale[:, None], -CAP, CAP)
     means = _sliding(residuals, template.weights)
     current = means[:, -1]
     nulls = means[:, : max(template.first - len(template.weights) + 1, 0)]

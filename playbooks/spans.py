@@ -289,8 +289,6 @@ def _structure(
     parents: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     pairs: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
     for row, now in enumerate(during):
-        if not kids.get(row) and spans.kind[row] == CLIENT:
-            continue
         caller = (spans.service[row], spans.name[row])
         parents[caller][now] += 1
         for child in {f"{spans.service[kid]} {spans.name[kid]}" for kid in kids.get(row, ())}:
