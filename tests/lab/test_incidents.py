@@ -1,0 +1,94 @@
+"""The recorded incidents: that they are what CASE.md says, and that what broke can be seen in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tests.lab.conformance import Json, complaints, lines
+
+Values = npt.NDArray[np.float64]
+
+INCIDENTS = Path(__file__).parents[1] / "incidents"
+RECORDED = sorted(path.parent for path in INCIDENTS.glob("*/case.yaml"))
+
+
+def series(case: Path, name: str) -> tuple[Values, Values]:
+    """Seconds since the epoch, and the values of one series."""
+    table = pq.read_table(case / "metrics.parquet", columns=["timestamp", name])
+    at = table.column("timestamp").to_numpy().astype("datetime64[ms]").astype(np.float64) / 1000
+    return at, table.column(name).to_numpy()
+
+
+def manifest(case: Path) -> Json:
+    document: Json = yaml.safe_load((case / "case.yaml").read_text())
+    return document
+
+
+def moment(text: str) -> float:
+    return float(np.datetime64(text.rstrip("Z"), "ms").astype(np.float64)) / 1000
+
+
+@pytest.mark.parametrize("case", RECORDED, ids=lambda case: case.name)
+def test_a_recorded_incident_is_a_sound_case(case: Path) -> None:
+    assert complaints(case) == []
+
+
+@pytest.mark.parametrize("case", RECORDED, ids=lambda case: case.name)
+def test_nothing_that_was_asked_lies_after_the_investigations_now(case: Path) -> None:
+    at = manifest(case)["incident"]["at"]
+    assert all(reading["at"] <= at for reading in lines(case / "readings.jsonl"))
+    assert all(change["at"] <= at for change in lines(case / "changes.jsonl"))
+    assert all(commit["at"] <= at for commit in lines(case / "commits.jsonl"))
+    alert = json.loads((case / "alert.json").read_bytes())
+    assert alert["alerts"][0]["startsAt"] <= at
+
+
+def test_in_missing_index_the_innocent_deploy_is_later_and_before_the_alert() -> None:
+    case = INCIDENTS / "missing-index-after-deploy"
+    truth = yaml.safe_load((case / "truth.yaml").read_text())
+    at = {change["commit"]: change["at"] for change in lines(case / "changes.jsonl")}
+    alert = json.loads((case / "alert.json").read_bytes())["alerts"][0]["startsAt"]
+    last = max(at[sha] for sha in truth["not"])
+    assert at[truth["commit"]] < last < alert
+
+
+def test_in_missing_index_latency_rises_with_the_deploy_and_scans_with_it() -> None:
+    case = INCIDENTS / "missing-index-after-deploy"
+    truth = yaml.safe_load((case / "truth.yaml").read_text())
+    deployed = next(c["at"] for c in lines(case / "changes.jsonl") if c["commit"] == truth["commit"])
+    now = moment(manifest(case)["incident"]["at"])
+    p99 = 'service:http_server_latency_seconds:p99_1m{namespace="shop",service="checkout"}'
+    at, values = series(case, p99)
+    before = np.nanmedian(values[at < moment(deployed)])
+    assert np.nanmedian(values[(at > now - 30) & (at <= now)]) > 3 * before
+    names = pq.read_schema(case / "metrics.parquet").names
+    scans = next(
+        n for n in names if n.startswith("pg_stat_user_tables_seq_scan{") and 'relname="orders"' in n
+    )
+    at, values = series(case, scans)
+    assert np.ptp(values[(at < moment(deployed))]) == 0
+    assert np.ptp(values[(at > moment(deployed)) & (at <= now)]) > 20
+
+
+def test_in_missing_index_a_hypothetical_index_would_help_a_hundredfold() -> None:
+    case = INCIDENTS / "missing-index-after-deploy"
+    (reading,) = [item for item in lines(case / "readings.jsonl") if item["question"] == "hypothetical_index"]
+    assert reading["params"]["table"] == "orders"
+    assert reading["answer"]["cost_before"] > 100 * reading["answer"]["cost_after"]
+
+
+def test_in_recovered_the_symptom_has_been_gone_for_ninety_seconds() -> None:
+    case = INCIDENTS / "recovered"
+    now = moment(manifest(case)["incident"]["at"])
+    alert = json.loads((case / "alert.json").read_bytes())["alerts"][0]["startsAt"]
+    p99 = 'service:http_server_latency_seconds:p99_1m{namespace="shop",service="checkout"}'
+    at, values = series(case, p99)
+    assert np.nanmax(values[(at > now - 90) & (at <= now)]) < 0.3
+    assert values[np.searchsorted(at, moment(alert)) - 1] > 0.4
