@@ -17,6 +17,7 @@ from playbooks.shifts import is_cumulative, rates
 _COUNTS = frozenset(
     {Signal.TRAFFIC, Signal.ERRORS, Signal.CACHE, Signal.RESTARTS, Signal.OTHER, Signal.NETWORK}
 )
+MOST_SAMPLES = 1_200
 _SUFFIXES = ("_sum", "_count", "_bucket", "_total")
 
 
@@ -28,13 +29,11 @@ class Prepared:
     meanings: tuple[Meaning, ...]
     origin: tuple[tuple[int, ...], ...]
 
+    by_service: dict[str | None, tuple[int, ...]]
+
     def rows(self, service: str | None, signals: tuple[Signal, ...]) -> tuple[int, ...]:
         """Rows of one service (None: of none) that measure one of the signals."""
-        return tuple(
-            row
-            for row, said in enumerate(self.meanings)
-            if said.service == service and said.signal in signals
-        )
+        return tuple(row for row in self.by_service.get(service, ()) if self.meanings[row].signal in signals)
 
 
 def _base(key: SeriesKey) -> str:
@@ -125,6 +124,23 @@ def _merged(rows: list[_Row]) -> list[_Row]:
     return out
 
 
+def _coarse(times: Floats, values: Floats) -> tuple[Floats, Floats]:
+    """Means over equal blocks of samples, the last block complete, where there are more than enough samples.
+
+    Seconds-fine series of hours say no more than their means, and cost more.
+    """
+    block = -(-len(times) // MOST_SAMPLES)
+    if block <= 1:
+        return times, values
+    first = len(times) % block
+    stacked = values[:, first:].reshape(len(values), -1, block)
+    known = np.isfinite(stacked)
+    total = np.where(known, stacked, 0.0).sum(axis=2)
+    count = known.sum(axis=2)
+    means = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return times[first:].reshape(-1, block)[:, -1], means
+
+
 def prepare(series: SeriesSet) -> Prepared:
     """Turn cumulative series into rates and means; leave gauges as they are; drop what never varies.
 
@@ -138,8 +154,17 @@ def prepare(series: SeriesSet) -> Prepared:
             rows.append(_Row(converted[0], converted[1], (row,)))
     kept = [row for row in _merged(rows) if _varies(row.values)]
     values = np.array([row.values for row in kept]) if kept else np.empty((0, len(series.times)))
-    ready = SeriesSet(tuple(row.key for row in kept), series.times, values)
-    return Prepared(ready, tuple(meaning(row.key) for row in kept), tuple(row.origin for row in kept))
+    times, values = _coarse(series.times, values)
+    meanings = tuple(meaning(row.key) for row in kept)
+    by_service: dict[str | None, list[int]] = {}
+    for index, said in enumerate(meanings):
+        by_service.setdefault(said.service, []).append(index)
+    return Prepared(
+        SeriesSet(tuple(row.key for row in kept), times, values),
+        meanings,
+        tuple(row.origin for row in kept),
+        {service: tuple(found) for service, found in by_service.items()},
+    )
 
 
 def _varies(values: Floats) -> bool:

@@ -76,19 +76,21 @@ def uniform(samples: int, length: int) -> Template:
 
 def _sliding(residuals: Floats, weights: Floats) -> Floats:
     """Weighted mean of residuals ending at every position; NaN where under a third of the weight is known."""
-    rows, samples = residuals.shape
-    k = len(weights)
     known = np.isfinite(residuals)
-    filled = np.where(known, residuals, 0.0)
-    positions = samples - k + 1
-    total = np.zeros((rows, positions))
-    mass = np.zeros((rows, positions))
-    for offset, weight in enumerate(weights):
-        if weight > 0:
-            total += weight * filled[:, offset : offset + positions]
-            mass += weight * known[:, offset : offset + positions]
+    total = _correlated(np.where(known, residuals, 0.0), weights)
+    if known.all():
+        return total
+    mass = _correlated(known.astype(np.float64), weights)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.where(mass > 1 / 3, total / mass, np.nan))
+
+
+def _correlated(values: Floats, weights: Floats) -> Floats:
+    """Each row's inner product with the weights at every position, by the fast Fourier transform."""
+    samples, k = values.shape[1], len(weights)
+    size = 1 << (samples + k - 1).bit_length()
+    spectrum = np.fft.rfft(values, size, axis=1) * np.fft.rfft(weights[::-1], size)
+    return np.asarray(np.fft.irfft(spectrum, size, axis=1)[:, k - 1 : samples])
 
 
 def measure(values: Floats, template: Template) -> Shifts:
