@@ -27,7 +27,7 @@ Everything listens on 127.0.0.1, on free ports, and ends with the command.
   python -m tests.lab break slow-dependency               while it is up, from another terminal
 
 A recording takes about 15 minutes. For a quick look at the machinery:
-  python -m tests.lab run slow-dependency --record /tmp/case --rows 20000 --baseline 60 --hold 10
+  python -m tests.lab run slow-dependency --record /tmp/case --rows 20000 --baseline 60 --hold 10 --sampling 1
 """
 FAILURES = (
     stage.NoSuchScenarioError,
@@ -126,6 +126,8 @@ def dispatch(given: argparse.Namespace) -> None:
         stage.scenario(given.scenario)
         SWITCH.write_text(given.scenario)
     else:
+        for name in programs.NEEDED:
+            programs.require(name)  # before anything has been started
         with tempfile.TemporaryDirectory(prefix="firstcause-lab-", ignore_cleanup_errors=True) as directory:
             {"run": run, "up": up}[given.command](given, Path(directory))
 
@@ -137,7 +139,8 @@ def interrupted(number: int, frame: FrameType | None) -> None:
 
 def main() -> int:
     given = parser().parse_args()
-    signal.signal(signal.SIGTERM, interrupted)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
     try:
         dispatch(given)
     except KeyboardInterrupt:

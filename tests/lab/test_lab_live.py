@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,31 +26,39 @@ QUICK = (
 )
 
 
-def left_over() -> list[str]:
-    """Processes whose command line speaks of a lab's directory."""
+def left_over(home: Path) -> list[str]:
+    """Processes whose command line speaks of that directory."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if "firstcause-lab-live-" in command:
+        if str(home) in command:
             found.append(command)
     return found
 
 
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Where the lab keeps its state: not below pytest's directory, which only root may enter."""
+    with tempfile.TemporaryDirectory(prefix="firstcause-live-", dir="/tmp") as directory:
+        Path(directory).chmod(0o711)
+        yield Path(directory)
+
+
 @pytest.mark.live
 @pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
-def test_a_scenario_run_for_real_writes_a_sound_case_and_leaves_no_process(tmp_path: Path) -> None:
+def test_a_scenario_run_for_real_writes_a_sound_case_and_leaves_no_process(
+    home: Path, tmp_path: Path
+) -> None:
     case = tmp_path / "slow-dependency"
     command = [sys.executable, "-m", "tests.lab", "run", "slow-dependency", "--record", str(case)]
     command += [part for option in QUICK for part in option]
-    home = Path("/tmp/firstcause-lab-live-test")
-    home.mkdir(exist_ok=True)
     done = subprocess.run(
         command,
         cwd=PROJECT,
-        env={"PATH": "/usr/bin:/bin:/usr/local/bin", "TMPDIR": str(home)},
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(home)},
         capture_output=True,
         text=True,
         timeout=200,
@@ -58,5 +68,5 @@ def test_a_scenario_run_for_real_writes_a_sound_case_and_leaves_no_process(tmp_p
     assert complaints(case) == []
     provider = "api.payprovider.example"
     assert any(provider in str(request) for request in lines(case / "traces.jsonl.gz"))
-    assert left_over() == []
+    assert left_over(home) == []
     assert list(home.iterdir()) == []
