@@ -78,11 +78,12 @@ def _sliding(residuals: Floats, weights: Floats) -> Floats:
     """Weighted mean of residuals ending at every position; NaN where under a third of the weight is known."""
     known = np.isfinite(residuals)
     total = _correlated(np.where(known, residuals, 0.0), weights)
-    if known.all():
-        return total
-    mass = _correlated(known.astype(np.float64), weights)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(mass > 1 / 3, total / mass, np.nan))
+    gaps = ~known.all(axis=1)
+    if gaps.any():
+        mass = _correlated(known[gaps].astype(np.float64), weights)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total[gaps] = np.where(mass > 1 / 3, total[gaps] / mass, np.nan)
+    return total
 
 
 def _correlated(values: Floats, weights: Floats) -> Floats:
@@ -90,7 +91,7 @@ def _correlated(values: Floats, weights: Floats) -> Floats:
     samples, k = values.shape[1], len(weights)
     size = 1 << (samples + k - 1).bit_length()
     spectrum = np.fft.rfft(values, size, axis=1) * np.fft.rfft(weights[::-1], size)
-    return np.asarray(np.fft.irfft(spectrum, size, axis=1)[:, k - 1 : samples])
+    return np.ascontiguousarray(np.fft.irfft(spectrum, size, axis=1)[:, k - 1 : samples])
 
 
 def measure(values: Floats, template: Template) -> Shifts:

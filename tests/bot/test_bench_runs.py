@@ -54,8 +54,8 @@ def serve_by_name(connection: Connection) -> None:
 def serve_curiously(connection: Connection) -> None:
     """Serve as a worker does, with an investigation that looks for the answer."""
 
-    def peek(_: Manifest, alert: bytes | None) -> Incident:
-        del alert
+    def peek(manifest: Manifest, alert: bytes | None) -> Incident:
+        del manifest, alert
         raise AssertionError(Path(os.environ["BENCH_PEEK"]).read_text(encoding="utf-8"))
 
     incidents.of_case = peek

@@ -52,26 +52,40 @@ restore_policy() {
     if [ -e "$saved" ]; then mv "$saved" "$POLICY"; else rm -f "$POLICY"; fi
 }
 
-install() {
+apt_install() {
     # shellcheck disable=SC2086 # a list of package names
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
-        -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1
+        -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 $1 >"$log" 2>&1
+}
+
+on_debian() {
+    [ -r /etc/os-release ] && grep -q '^ID=debian$' /etc/os-release && command -v apt-get >/dev/null 2>&1
+}
+
+# What this release of Debian has; the rest is named and skipped.
+offered() {
+    for package in $1; do
+        if apt-cache show "$package" >/dev/null 2>&1; then
+            printf '%s ' "$package"
+        else
+            echo "servers: this release of Debian has no $package: what needs it will be skipped" >&2
+        fi
+    done
 }
 
 packages=$(missing | cut -d'|' -f1 | tr '\n' ' ')
 if [ -z "$packages" ]; then exit 0; fi
-if ! command -v apt-get >/dev/null 2>&1; then explain 'no apt on this system'; exit 0; fi
+if ! on_debian; then explain 'not on Debian, so it is not installed'; exit 0; fi
 if [ "$(id -u)" -ne 0 ]; then explain 'not root, so it is not installed'; exit 0; fi
 
 log=$(mktemp)
 forbid_daemons
 echo "servers: installing $packages" >&2
-# shellcheck disable=SC2086 # a list of package names
-if install $packages; then rm -f "$log"; exit 0; fi
+if apt_install "$packages"; then rm -f "$log"; exit 0; fi
 # Once more with fresh package lists: a bare image has none, and a mirror may have moved on.
 apt-get -qq -o DPkg::Lock::Timeout=120 update >>"$log" 2>&1 || true
-# shellcheck disable=SC2086 # a list of package names
-if install $packages; then rm -f "$log"; exit 0; fi
+packages=$(offered "$packages")
+if [ -z "$packages" ] || apt_install "$packages"; then rm -f "$log"; exit 0; fi
 echo "servers: apt failed twice for: $packages" >&2
 tail -n 20 "$log" >&2
 rm -f "$log"

@@ -114,9 +114,41 @@ def test_every_row_remembers_the_row_it_was_made_from() -> None:
         key("queue_length", **CART): noisy(5.0, "queue"),
     }
     prepared = prepare(series(told))
-    assert prepared.origin == (1, 2)
+    assert prepared.origin == ((1,), (2,))
     assert prepared.rows("cart", (Signal.QUEUE,)) == (1,)
     assert prepared.rows("web", (Signal.QUEUE,)) == ()
+
+
+def _pods(metric: str, old: Floats, new: Floats, at: int = 120) -> Prepared:
+    """Two pods, the second of which replaced the first."""
+    old, new = old.copy(), new.copy()
+    old[at:], new[:at] = np.nan, np.nan
+    return prepare(series({key(metric, pod="cart-1", **CART): old, key(metric, pod="cart-2", **CART): new}))
+
+
+def test_pods_that_replaced_each_other_are_one_series() -> None:
+    prepared = _pods("process_cpu", noisy(0.4, "old"), noisy(0.4, "new"))
+    assert len(prepared.series.keys) == 1
+    assert np.isfinite(prepared.series.values).all()
+    assert prepared.origin == ((0, 1),)
+    assert abs(float(measure(prepared.series.values, uniform(SAMPLES, TROUBLED)).z[0])) < 3.0
+
+
+def test_a_new_version_that_needs_more_is_seen_against_the_old_one() -> None:
+    prepared = _pods("process_cpu", noisy(0.4, "old"), noisy(0.8, "new"), SAMPLES - TROUBLED)
+    assert float(measure(prepared.series.values, uniform(SAMPLES, TROUBLED)).z[0]) > 3.0
+
+
+def test_a_new_pods_counter_begins_at_zero_without_a_negative_rate() -> None:
+    old, new = np.cumsum(noisy(60.0, "old")), np.cumsum(noisy(60.0, "new"))
+    prepared = _pods("http_requests_total", old + 1e6, new)
+    assert np.nanmin(prepared.series.values) >= 0.0
+    assert np.nanmax(prepared.series.values) < 6.0
+
+
+def test_pods_that_run_side_by_side_stay_apart() -> None:
+    told = {key("process_cpu", pod=f"cart-{n}", **CART): noisy(0.4, f"{n}") for n in range(2)}
+    assert len(prepare(series(told)).series.keys) == 2
 
 
 def test_a_counter_with_missing_samples_still_has_its_rate() -> None:
