@@ -17,9 +17,10 @@ BASE = examine(Shop().incident(), Observations(Shop(traces=(4, 4)).readings("met
 SIZES = st.lists(
     st.lists(st.floats(0.0, 5.0), min_size=len(FEATURES), max_size=len(FEATURES)), min_size=4, max_size=4
 )
-PLAIN = Weights(
-    format=1, version="t", features={"latency": 1.0}, none=1.0, unseen=0.0, explained=0.0, temperature=1.0, provenance={}
-)  # fmt: skip
+FLAT = {"none": 1.0, "unseen": 0.0, "explained": 0.0, "temperature": 1.0}
+PLAIN = Weights.model_validate(
+    {"format": 1, "version": "t", "features": {"latency": 1.0}, "provenance": {}, **FLAT}
+)
 
 
 def _suspects(features: object, edges: tuple[tuple[str, str], ...] = ()) -> Suspects:

@@ -206,7 +206,6 @@ def test_the_order_of_records_does_not_change_what_is_seen(seed: int) -> None:
     }
 
 
-@pytest.mark.xfail(strict=True, reason="the first record read is taken for the first in time")
 def test_the_first_time_is_the_earliest_whatever_the_order() -> None:
     lines = USUAL + [_line(n, "broken", "ERROR") for n in reversed(range(70, 100))]
     said = _view(lines).services["cart"]

@@ -48,10 +48,6 @@ def test_a_planted_error_in_the_logs_is_found_within_forty_seconds(ago: float) -
     assert abs(split_of(None, _lines(ago), AT, None) - (AT - ago)) <= 40.0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the statistic's variance is not pooled: a few late requests that all fail outweigh the onset",
-)
 def test_an_error_of_seven_requests_in_ten_is_dated_within_forty_seconds() -> None:
     near = [
         abs(split_of(None, _lines(180.0, 0.7, seed), AT, None) - (AT - 180.0)) <= 40.0 for seed in range(20)

@@ -96,10 +96,6 @@ def test_a_recorded_rate_is_not_taken_for_a_counter() -> None:
     }
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a cumulative series without a counter's suffix is measured as a level: it always climbs",
-)
 def test_a_steady_counter_without_a_counters_name_does_not_climb() -> None:
     blocks = np.cumsum(noisy(500.0, "blocks"))
     prepared = prepare(series({key("pg_stat_database_blks_read", datname="shop"): blocks}))

@@ -22,21 +22,9 @@ from playbooks.quantities import clock, compared, shown, unit_of
         ("http_requests_total:rate", "/s"),
         ("requests_per_second", "/s"),
         ("queue_length", ""),
-        pytest.param(
-            "http_requests:rate5m", "/s", marks=pytest.mark.xfail(strict=True, reason="rate5m is a rate")
-        ),
-        pytest.param(
-            "container_cpu_usage_seconds:rate5m",
-            "cores",
-            marks=pytest.mark.xfail(
-                strict=True, reason="seconds of processor a second are cores, not a time"
-            ),
-        ),
-        pytest.param(
-            "container_network_receive_bytes_total:rate",
-            "B/s",
-            marks=pytest.mark.xfail(strict=True, reason="bytes a second are shown as a bare rate"),
-        ),
+        ("http_requests:rate5m", "/s"),
+        ("container_cpu_usage_seconds:rate5m", "cores"),
+        ("container_network_receive_bytes_total:rate", "B/s"),
     ],
 )
 def test_the_unit_is_the_one_that_the_name_states(metric: str, unit: str) -> None:

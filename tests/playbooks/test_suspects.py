@@ -177,10 +177,6 @@ def test_a_service_told_in_milliseconds_has_no_larger_share_than_one_told_in_sec
     assert _loudest(suspects, "latency_share") == "payments"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a counter of a database without a counter's suffix climbs for ever, and that is a ramp",
-)
 def test_a_databases_steady_counter_is_no_ramp() -> None:
     blocks = key("pg_stat_database_blks_read", datname="shop", service="checkout")
     told = series({blocks: np.cumsum(noisy(500.0, "blocks"))})
