@@ -13,11 +13,13 @@ from playbooks.suspects import Suspects
 
 _MOST_POINTS = 240
 _MOST_SUSPECTS = 3
+_LIKELY = 0.02
 
 
 def draw(suspects: Suspects, hypotheses: Sequence[Hypothesis]) -> tuple[Picture, ...]:
     """The symptom first, then one series for each different suspect."""
     view = suspects.measured.symptom
+    hypotheses = [h for h in hypotheses if h.probability >= _LIKELY]
     marks = tuple(_marks(suspects, hypotheses))
     shown = np.where(np.isfinite(suspects.measured.shifts.z), np.abs(suspects.measured.shifts.z), -1.0)
     loudest = sorted(view.rows, key=lambda row: (-shown[row], row))[:1]
