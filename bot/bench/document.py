@@ -20,9 +20,9 @@ from connectors.contract import Frozen
 FORMAT: Final = 1
 
 BASELINES: Final[dict[Method, str]] = {
-    "baro": "BARO (robust scorer)",
+    "baro": "BARO",
     "nsigma": "N-sigma",
-    "correlation": "ranked correlation",
+    "correlation": "correlation",
     "random_walk": "random walk",
     "latest_deploy": "latest deploy",
 }

@@ -28,7 +28,7 @@ def show(console: Console, outcome: Document) -> None:
     parts: Iterable[RenderableType] = (
         _figures("Who it was", wording.WHO, outcome.sets, width),
         _figures("How sure it may be", wording.SURE, outcome.sets, width),
-        *_beside(outcome.sets),
+        *_beside(outcome.sets, width),
         _cost(outcome),
         *_named(outcome.overall),
     )
@@ -41,7 +41,7 @@ def _figures(
     title: str, columns: Sequence[wording.Column], sets: Sequence[Summary], width: int
 ) -> RenderableType:
     """One row a set; intervals under the figures where there is room."""
-    shown = [c for c in columns if c.name not in _LEFT_OUT and any(each.figures[c.name].n for each in sets)]
+    shown = [column for column in wording.labelled(columns, sets) if column.name not in _LEFT_OUT]
     table = _table(["set", "cases", *(column.short for column in shown)])
     for each in sets:
         cells = (_cell(each, column, width >= _WITH_INTERVALS) for column in shown)
@@ -54,15 +54,15 @@ def _cell(summary: Summary, column: wording.Column, with_interval: bool) -> str:
     return wording.figure(figure, summary.cases) if with_interval else wording.value(figure)
 
 
-def _beside(sets: Sequence[Summary]) -> Iterable[RenderableType]:
+def _beside(sets: Sequence[Summary], width: int) -> Iterable[RenderableType]:
+    joint = "/" if width >= _WITH_INTERVALS else "\n"
     methods = [method for method in BASELINES if any(method in each.baselines for each in sets)]
     if methods:
-        table = _table(["AC@1 / AC@3 / Avg@5", *(one_line(each.set) for each in sets)])
-        table.add_row("firstcause", *(wording.ranking(each.figures) for each in sets), style="bold")
-        for method in methods:
-            found = [each.baselines.get(method) for each in sets]
-            cells = [wording.ranking(each.figures) if each else wording.NOTHING for each in found]
-            table.add_row(BASELINES[method], *cells)
+        table = _table([f"AC@1{joint}AC@3", "firstcause", *(BASELINES[method] for method in methods)])
+        for each in sets:
+            told = [each.baselines[method].figures for method in methods]
+            cells = (wording.ranking(figures, each.cases, joint) for figures in (each.figures, *told))
+            table.add_row(one_line(each.set), *cells)
         yield Group(Text("Beside simple published methods, same data", style="bold"), table)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,10 +65,17 @@ def in_a_line(figure: Figure) -> str:
     return f"{_short(figure.value)} [{_short(figure.low)}, {_short(figure.high)}] n={figure.n}"
 
 
-def ranking(figures: Mapping[Name, Figure]) -> str:
-    """AC@1, AC@3 and Avg@5 in one cell."""
-    told = [value(figures[name]) for name in _RANKING]
-    return " / ".join(told) if any(each != NOTHING for each in told) else NOTHING
+def labelled(columns: Iterable[Column], sets: Sequence[Summary]) -> list[Column]:
+    """The columns for which any case has a label."""
+    return [column for column in columns if any(each.figures[column.name].n for each in sets)]
+
+
+def ranking(figures: Mapping[Name, Figure], cases: int, joint: str) -> str:
+    """AC@1 and AC@3 in one cell, and n where it is not the number of cases."""
+    first, third = figures["ac1"], figures["ac3"]
+    if first.value is None:
+        return NOTHING
+    return f"{value(first)}{joint}{value(third)}" + ("" if first.n == cases else f"\nn={first.n}")
 
 
 def ranking_in_lines(figures: Mapping[Name, Figure]) -> list[str]:
