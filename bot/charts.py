@@ -131,10 +131,20 @@ def _line(picture: Picture) -> Spec:
                 "field": "v",
                 "type": "quantitative",
                 "scale": {"zero": False, "nice": True},
-                "axis": {"title": one_line(picture.unit, 30) or None, "tickCount": 4, "format": "~s"},
+                "axis": {
+                    "title": one_line(picture.unit, 30) or None,
+                    "tickCount": 4,
+                    "format": _form(picture),
+                },
             },
         },
     }
+
+
+def _form(picture: Picture) -> str:
+    """How the axis writes numbers: 12k where they are many, 0.4 (never 400m) where they are small."""
+    highest = max((abs(value) for value in picture.values if value is not None), default=0.0)
+    return "~s" if highest >= 10_000 else "~g"
 
 
 def _baseline(usual: float) -> Spec:

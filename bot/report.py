@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 import bot
 from bot import charts, wording
+from bot.captions import readable
 from bot.result import Result
 from bot.safetext import lines, one_line
 from graph.model import Picture
@@ -48,7 +49,7 @@ def page(incident: Incident, result: Result, pictures: Sequence[Picture]) -> str
         .render(
             incident=incident,
             result=result,
-            charts=[_chart(picture, n) for n, picture in enumerate(pictures[:_MOST_PICTURES])],
+            charts=[_chart(picture, n) for n, picture in enumerate(readable(pictures[:_MOST_PICTURES]))],
             style=Markup(style),  # noqa: S704 - our own file
             style_hash=f"sha256-{policy}",
             words=wording,

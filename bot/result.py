@@ -42,6 +42,13 @@ class EntityResult(_Part):
     name: str
 
 
+class FileResult(_Part):
+    """A file to add to the repository, in the project's own framework."""
+
+    path: str
+    text: str
+
+
 class NextStepResult(_Part):
     """The least blocking, most reversible thing to do first. This program never runs it."""
 
@@ -49,6 +56,8 @@ class NextStepResult(_Part):
     command: str | None
     blocking: bool
     reversible: bool
+    undo: Annotated[str | None, Field(description="The command that undoes it; null where none is known.")]
+    files: Annotated[list[FileResult], Field(description="Files to add to the repository: a migration, say.")]
 
 
 class ProposalResult(_Part):
@@ -183,7 +192,7 @@ def schema() -> dict[str, object]:
 
 
 def _proposal(proposal: decided.Proposal, confidence: float, calibrated: bool) -> ProposalResult:
-    step, entity = proposal.next_step, proposal.entity
+    entity = proposal.entity
     return ProposalResult(
         rank=proposal.rank,
         id=proposal.id,
@@ -199,10 +208,19 @@ def _proposal(proposal: decided.Proposal, confidence: float, calibrated: bool) -
         against=list(proposal.against),
         against_text=proposal.against_text,
         check_yourself=proposal.check_yourself,
-        next_step=NextStepResult(
-            text=step.text, command=step.command, blocking=step.blocking, reversible=step.reversible
-        ),
+        next_step=_next_step(proposal.next_step),
         alternatives=list(proposal.alternatives),
+    )
+
+
+def _next_step(step: decided.NextStep) -> NextStepResult:
+    return NextStepResult(
+        text=step.text,
+        command=step.command,
+        blocking=step.blocking,
+        reversible=step.reversible,
+        undo=step.undo,
+        files=[FileResult(path=file.path, text=file.text) for file in step.files],
     )
 
 

@@ -41,8 +41,11 @@ class _Frame:
         return round(min(max(share, 0.0), 1.0) * (self.rows * parts - 1))
 
 
-def drawn(picture: Picture, width: int, rows: int = 8) -> list[str]:
-    """The picture as lines of plain text, at most `width` columns wide; empty when it has no samples."""
+def drawn(picture: Picture, width: int, rows: int = 8, *, legend: bool = True) -> list[str]:
+    """The picture as lines of plain text, at most `width` columns wide; empty when it has no samples.
+
+    Without its legend, the marks' numbers are those of a picture above.
+    """
     frame = _frame(picture, width, rows)
     if frame is None:
         return []
@@ -51,7 +54,7 @@ def drawn(picture: Picture, width: int, rows: int = 8) -> list[str]:
         _title(picture, width),
         *_numbers(picture, frame, width),
         *_boxed(cells, frame, width),
-        *_legend(picture, width),
+        *_legend(picture, width, legend),
     ]
 
 
@@ -157,8 +160,8 @@ def _clocks(frame: _Frame, width: int) -> str:
     return "".join(row).rstrip()
 
 
-def _legend(picture: Picture, width: int) -> list[str]:
-    marks = [f"{n} {text}" for n, text in enumerate(numbered_marks(picture), start=1)]
+def _legend(picture: Picture, width: int, told: bool) -> list[str]:
+    marks = [f"{n} {text}" for n, text in enumerate(numbered_marks(picture) if told else (), start=1)]
     if picture.baseline is not None:
         marks.append(f"· usual {number(picture.baseline)} {one_line(picture.unit, 20)}".rstrip())
     return [f"  {one_line(text, width - 2)}" for text in marks]

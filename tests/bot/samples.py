@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.investigation import Outcome
 from connectors.contract import Source, Window
-from graph.model import Mark, NextStep, Picture, Proposal, Verdict, Weighing
+from graph.model import Mark, NextStep, Picture, Proposal, ProposedFile, Verdict, Weighing
 from playbooks.model import Entity, Evidence, Incident, Symptom
 
 AT = datetime(2026, 6, 18, 15, 6, tzinfo=UTC)
@@ -76,6 +76,13 @@ def proposals() -> tuple[Proposal, ...]:
             next_step=NextStep(
                 text="Create the index without blocking writes.",
                 command="CREATE INDEX CONCURRENTLY orders_customer_ref_idx\n    ON orders (customer_ref);",
+                undo="DROP INDEX CONCURRENTLY orders_customer_ref_idx;",
+                files=(
+                    ProposedFile(
+                        path="migrations/0012_orders_customer_ref_idx.sql",
+                        text="CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_customer_ref_idx ON orders;\n",
+                    ),
+                ),
             ),
             alternatives=("flipped plan",),
         ),

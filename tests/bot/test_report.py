@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 from bot import report, result
-from graph.model import NextStep
+from graph.model import NextStep, ProposedFile
 from tests.bot import samples
 
 VOID = {"meta", "br", "img", "hr", "input", "link"}
@@ -73,7 +73,12 @@ def test_hostile_text_stays_text() -> None:
             "service": hostile,
             "check_yourself": hostile,
             "against_text": hostile,
-            "next_step": NextStep(text=hostile, command=hostile),
+            "next_step": NextStep(
+                text=hostile,
+                command=hostile,
+                undo=hostile,
+                files=(ProposedFile(path=hostile, text=hostile),),
+            ),
         }
     )
     fact = samples.evidence()["e1"].model_copy(update={"value": hostile, "query": hostile})
@@ -95,8 +100,10 @@ def test_everything_a_reader_needs_is_on_the_page() -> None:
         "pg_stat_user_tables",
         "Autovacuum ran on orders",
         "CREATE INDEX CONCURRENTLY",
+        "DROP INDEX CONCURRENTLY orders_customer_ref_idx",
+        "migrations/0012_orders_customer_ref_idx.sql",
         "the case holds no logs.jsonl",
-        "not yet calibrated",
+        "Not yet calibrated",
     ):
         assert words in html, words
     assert html.count('<svg class="wide"') == 2

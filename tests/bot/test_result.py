@@ -35,6 +35,10 @@ def test_the_contract_of_the_case_format_holds_key_by_key() -> None:
     assert first["rank"] == 1
     assert first["entity"] == {"kind": "table", "name": "orders"}
     assert first["next_step"]["blocking"] is False
+    assert first["next_step"]["undo"] == "DROP INDEX CONCURRENTLY orders_customer_ref_idx;"
+    assert first["next_step"]["files"][0]["path"] == "migrations/0012_orders_customer_ref_idx.sql"
+    assert document["proposals"][1]["next_step"]["undo"] is None
+    assert document["proposals"][1]["next_step"]["files"] == []
     assert set(first["evidence"]) <= set(document["evidence"])
     assert document["evidence"]["e1"]["at"] == "2026-06-18T15:06:00Z"
     assert document["llm"] == {"calls": 0, "tokens": 0, "usd": 0.0}

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import re
 import unicodedata
@@ -7,7 +8,7 @@ from rich.console import Console
 
 from bot import result, terminal
 from bot.investigation import Outcome
-from graph.model import NextStep, Verdict
+from graph.model import NextStep, ProposedFile, Verdict
 from playbooks.model import Entity
 from tests.bot import samples
 
@@ -30,7 +31,7 @@ def test_the_verdict_comes_first() -> None:
 
 @pytest.mark.parametrize("width", [80, 100, 200])
 def test_no_line_is_wider_than_the_terminal_but_commands(width: int) -> None:
-    commands = ("psql", "CREATE INDEX", "kubectl")
+    commands = ("psql", "CREATE INDEX", "DROP INDEX", "kubectl")
     for line in shown(samples.outcome(), width).splitlines():
         assert len(line.rstrip()) <= width or line.strip().startswith(commands)
 
@@ -49,7 +50,7 @@ def test_everything_a_person_needs_is_there() -> None:
         "table orders",
         "87 %",
         "very likely",
-        "not yet calibrated",
+        "Not yet calibrated",
         "None of these",
         "pg_stat_user_tables",
         "Autovacuum ran on orders",
@@ -57,6 +58,9 @@ def test_everything_a_person_needs_is_there() -> None:
         "CREATE INDEX CONCURRENTLY",
         "does not block, reversible",
         "logs: the case holds no logs.jsonl",
+        "DROP INDEX CONCURRENTLY orders_customer_ref_idx",
+        "migrations/0012_orders_customer_ref_idx.sql",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS",
         "0.8 s, 41 questions",
         "2 14:48:00 onset",
         "one trace in ten was kept",
@@ -76,7 +80,12 @@ def test_hostile_text_cannot_write_control_characters_or_markup() -> None:
             "check_yourself": HOSTILE,
             "change": HOSTILE,
             "alternatives": (HOSTILE,),
-            "next_step": NextStep(text=HOSTILE, command=HOSTILE),
+            "next_step": NextStep(
+                text=HOSTILE,
+                command="do " + HOSTILE,
+                undo="undo " + HOSTILE,
+                files=(ProposedFile(path=HOSTILE, text="file " + HOSTILE),),
+            ),
         }
     )
     fact = samples.evidence()["e1"].model_copy(update={"value": HOSTILE, "query": HOSTILE})
@@ -94,4 +103,52 @@ def test_hostile_text_cannot_write_control_characters_or_markup() -> None:
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_a_result_without_proposals_is_shown_too(verdict: Verdict) -> None:
     weighed = samples.weighing(verdict=verdict, proposals=(), none_of_these=1.0, evidence={}, pictures=())
-    assert "100 %" in shown(samples.outcome(weighed))
+    text = shown(samples.outcome(weighed))
+    assert ">99 %" in text
+    assert "100 %" not in text
+
+
+def test_a_step_told_before_is_not_told_again_but_one_that_shares_its_command_is() -> None:
+    first, second = samples.proposals()
+    same = second.model_copy(update={"confidence": 0.1, "next_step": first.next_step})
+    text = shown(samples.outcome(samples.weighing(proposals=(first, same))))
+    assert text.count("Create the index without blocking writes.") == 1
+    assert text.count("Next     as above") == 1
+    step = NextStep(text="Look at that query.", command=first.check_yourself)
+    text = shown(samples.outcome(samples.weighing(proposals=(first.model_copy(update={"next_step": step}),))))
+    assert "Look at that query." in text
+    assert text.count("EXPLAIN SELECT") == 1
+
+
+def test_what_is_below_one_per_cent_is_one_line() -> None:
+    first, second = samples.proposals()
+    small = tuple(
+        second.model_copy(update={"rank": n, "id": f"p{n}", "title": f"Cause {n}", "confidence": 0.001})
+        for n in range(2, 8)
+    )
+    text = shown(samples.outcome(samples.weighing(proposals=(first, *small), none_of_these=0.1269)))
+    assert "6 others, each below 1 %" in text
+    assert "Cause 2" not in text
+
+
+def test_what_speaks_against_is_told_once() -> None:
+    claim = samples.evidence()["e3"].value
+    first = samples.proposals()[0].model_copy(
+        update={"against_text": f"Vacuum ran; {claim}; disks are full."}
+    )
+    text = " ".join(shown(samples.outcome(samples.weighing(proposals=(first,)))).split())
+    assert text.count("14 minutes after the onset") == 1
+    assert "Against Vacuum ran; disks are full" in text
+
+
+def test_sources_that_miss_for_one_reason_share_a_line() -> None:
+    missing = {"status": "unavailable: none here", "topology": "unavailable: none here", "metrics": "ok"}
+    text = shown(dataclasses.replace(samples.outcome(), coverage=missing))
+    assert "Missing  status, topology: none here" in text
+
+
+def test_of_two_proposals_alike_the_one_without_a_change_says_so() -> None:
+    first = samples.proposals()[0]
+    twin = first.model_copy(update={"rank": 2, "id": "twin", "change": None, "confidence": 0.07})
+    text = shown(samples.outcome(samples.weighing(proposals=(first, twin))))
+    assert "table orders · without a guilty change" in text
