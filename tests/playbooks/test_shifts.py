@@ -57,7 +57,8 @@ def test_a_level_that_always_wanders_is_less_surprising_than_one_that_never_did(
         pytest.param(
             1e6,
             marks=pytest.mark.xfail(
-                strict=True, reason="residuals are clipped at 1000: one sample of the null still hides a step"
+                strict=True,
+                reason="residuals are clipped at 60: one wild sample still widens the null sevenfold",
             ),
         ),
     ],
@@ -135,7 +136,7 @@ def test_a_series_without_a_sample_cannot_be_told() -> None:
     assert np.isnan(_z(np.full(SAMPLES, np.nan)))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(SEEDS, st.lists(st.tuples(st.integers(0, SAMPLES), st.integers(0, SAMPLES)), max_size=5))
 def test_no_block_of_missing_samples_poisons_another_series(seed: int, blocks: list[tuple[int, int]]) -> None:
     values = np.array([_noise(seed), stepped(_noise(seed + 1), 4.0)])
@@ -148,21 +149,21 @@ def test_no_block_of_missing_samples_poisons_another_series(seed: int, blocks: l
 
 
 # --- what must hold for every series ----------------------------------------------------------------
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(SEEDS, st.sampled_from([1e-9, 1e-3, 60.0, 1000.0, 1e9]), st.floats(-8.0, 8.0))
 def test_units_do_not_change_a_shift(seed: int, unit: float, by: float) -> None:
     values = stepped(_noise(seed), by)
     assert _z(values * unit) == pytest.approx(_z(values), rel=1e-6, abs=1e-6)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(SEEDS, st.floats(-8.0, 8.0))
 def test_a_mirrored_series_has_the_mirrored_shift(seed: int, by: float) -> None:
     values = stepped(_noise(seed), by)
     assert _z(-values) == pytest.approx(-_z(values), rel=0.05, abs=0.05)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(SEEDS, st.floats(0.0, 50.0), st.floats(0.0, 50.0))
 def test_a_larger_step_is_never_a_smaller_shift(seed: int, a: float, b: float) -> None:
     small, large = sorted((a, b))
