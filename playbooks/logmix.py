@@ -24,7 +24,7 @@ _MASKS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"), "<id>"),
     (re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}"), "<mail>"),
     (re.compile(r"\b(?:[0-9a-fA-F]{12,})\b"), "<hex>"),
-    (re.compile(r'"[^"]{0,200}"|\'[^\']{0,200}\''), "<text>"),
+    (re.compile(r'"[^"]*"|\'[^\']*\''), "<text>"),
     (re.compile(r"\[[^\[\]]{24,}\]|\{[^{}]{8,}\}|\([^()]{24,}\)"), "<data>"),
     (re.compile(r"\d+"), "<n>"),
 )

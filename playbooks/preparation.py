@@ -148,7 +148,8 @@ def prepare(series: SeriesSet) -> Prepared:
     """
     totals = {(key.metric, key.labels): row for row, key in enumerate(series.keys)}
     rows = []
-    for row in range(len(series.keys)):
+    # By name, so that the order of an answer never shows in the result.
+    for row in sorted(range(len(series.keys)), key=lambda r: str(series.keys[r])):
         converted = _convert(series, row, totals)
         if converted is not None:
             rows.append(_Row(converted[0], converted[1], (row,)))

@@ -187,7 +187,8 @@ def _measured(
         wide[(kind, service, where)] += before
     shifts = []
     for key, (before, during) in sorted(rows.items()):
-        fresh = len(before) < _FEWEST and len(during) >= _FEWEST_FRESH and key[0] != "gap"
+        told = len(wide[key[:3]]) >= _FEWEST and len(during) >= _FEWEST_FRESH
+        fresh = len(before) < _FEWEST and told and key[0] != "gap"
         usual = sorted(wide[key[:3]]) if fresh else before
         shifts.append(
             _shift(key, seconds[usual], seconds[during], traces, _FEWEST_FRESH if fresh else _FEWEST)

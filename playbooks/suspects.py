@@ -51,6 +51,9 @@ FEATURES = (
 
 # A client's latency and errors tell of whom it calls, a database's of its own; neither is the service's part.
 _ELSEWHERE = frozenset({Scope.CLIENT, Scope.DATABASE})
+# Where traces compare both windows they tell own time from waiting; metrics charge the wire to the caller.
+_TRACED = 0.5
+_ENOUGH_TRACES = 20
 _PRESSURE = (Signal.THROTTLING, Signal.POOL, Signal.QUEUE, Signal.RESTARTS)
 _RESOURCES: tuple[tuple[str, tuple[Signal, ...]], ...] = (
     ("latency", (Signal.LATENCY,)),
@@ -283,6 +286,7 @@ def _table(
     patterns: dict[str, float],
 ) -> Floats:
     gate_latency, gate_errors = _gates(incident.symptom)
+    traced = _TRACED if measured.spans is not None and min(measured.spans.traces) >= _ENOUGH_TRACES else 1.0
     latency = _own_shares(measured, incident.service, (Signal.LATENCY,))
     errors = _own_shares(measured, incident.service, (Signal.ERRORS, Signal.SUCCESS))
     table = np.zeros((len(names), len(FEATURES)))
@@ -293,8 +297,8 @@ def _table(
         row["log_errors"] = max(row["log_errors"], patterns.get(name, 0.0))
         for kind, _ in _RESOURCES:
             row[kind] = _agreed(moves.get(name, {}).get(kind, ()))
-        row["latency_share"] = latency.get(name, 0.0) * gate_latency * min(row["latency"], 1.0)
-        row["latency"] *= gate_latency
+        row["latency_share"] = latency.get(name, 0.0) * gate_latency * traced * min(row["latency"], 1.0)
+        row["latency"] *= gate_latency * traced
         row["errors_share"] = errors.get(name, 0.0) * gate_errors * min(row["errors"], 1.0)
         row["errors"] *= gate_errors
         row["ramp"] = _ramp(measured.prepared, name)

@@ -13,6 +13,7 @@ import numpy as np
 
 from connectors.answers import Answer, LogSet, PatternCounts, SeriesSet, SpanSet
 from connectors.contract import Reading, digest
+from playbooks.facts import short
 from playbooks.logmix import pattern
 from playbooks.messages import Message
 from playbooks.model import Evidence, Finding
@@ -130,29 +131,30 @@ def _from_spans(desk: Desk, service: str) -> Iterable[Finding]:
     if slowest is not None and slowest.z >= _NOTABLE and slowest.now > slowest.usual:
         value = compared(slowest.usual, slowest.now, "s")
         share = f"; {said.self_share:.0%} of the extra time of all traces" if said.self_share >= 0.05 else ""
+        what = short(slowest.operation, 120)
         yield _span_finding(
-            "spans.self", service, slowest.z, f"own time of {slowest.operation} rose: {value}{share}",
-            _cite(reading, f"self time of {service} {slowest.operation}", value),
+            "spans.self", service, slowest.z, f"own time of {what} rose: {value}{share}",
+            _cite(reading, f"self time of {service} {what}", value),
         )  # fmt: skip
     for wait in sorted(said.waits, key=lambda g: -g.excess)[:2]:
         if wait.z >= _NOTABLE and wait.excess > 0:
             value = compared(wait.usual, wait.now, "s")
-            where = f"{wait.where or 'an untraced dependency'} ({wait.operation[:120]})"
+            where = f"{short(wait.where, 80) or 'an untraced dependency'} ({short(wait.operation, 120)})"
             yield _span_finding(
                 "spans.wait", service, wait.z, f"waits longer for {where}: {value}",
                 _cite(reading, f"client spans of {service} to {wait.where}", value),
             )  # fmt: skip
     yield from _gaps(desk, service)
     if said.error_z >= _NOTABLE:
-        text = f": {said.error_text[:160]}" if said.error_text else ""
+        text = f": {short(said.error_text, 160)}" if said.error_text else ""
         yield _span_finding(
             "spans.errors", service, said.error_z, f"failed spans begin here{text}",
-            _cite(reading, f"failed spans of {service} without a failed child", said.error_text[:160]),
+            _cite(reading, f"failed spans of {service} without a failed child", short(said.error_text, 160)),
         )  # fmt: skip
     if abs(said.structure_z) >= _NOTABLE:
         yield _span_finding(
-            "spans.structure", service, abs(said.structure_z), said.structure_text,
-            _cite(reading, f"calls made by {service}", said.structure_text),
+            "spans.structure", service, abs(said.structure_z), short(said.structure_text, 240),
+            _cite(reading, f"calls made by {service}", short(said.structure_text, 240)),
         )  # fmt: skip
     if max(said.self_z, said.gap_z, said.wait_z, said.error_z) < _QUIET:
         why = f"traces show nothing unusual in its own part ({view.traces[1]} traces of the incident)"
@@ -209,10 +211,10 @@ def _from_logs(desk: Desk, service: str) -> Iterable[Finding]:
             else "came less often"
         )
         since = f", first at {clock(shift.first_at)}" if shift.first_at and shift.before == 0 else ""
-        why = f"“{shift.statement[:140]}” {verb}: in {before} requests before, {during} now{since}"
+        why = f"“{short(shift.statement, 140)}” {verb}: in {before} requests before, {during} now{since}"
         judge = "logs.errors" if shift.severe else "logs.mix"
         yield _span_finding(
-            judge, service, z, why, _cite(reading, f"{service}: {shift.statement[:140]}", during)
+            judge, service, z, why, _cite(reading, f"{service}: {short(shift.statement, 140)}", during)
         )
 
 
@@ -222,13 +224,13 @@ def _from_patterns(desk: Desk, service: str) -> Iterable[Finding]:
         return
     mine = [p for p in reading.answer.patterns if p.service == service and p.more > 0 and p.negative]
     for row in sorted(mine, key=lambda p: (-p.more, p.pattern))[:2]:
-        why = f"“{row.pattern[:140]}” came {row.count:g} times, {row.more:g} more than usual"
+        why = f"“{short(row.pattern, 140)}” came {row.count:g} times, {row.more:g} more than usual"
         yield _span_finding(
             "logs.patterns",
             service,
             min(row.more, 20.0),
             why,
-            _cite(reading, row.pattern[:140], f"{row.count:g}"),
+            _cite(reading, short(row.pattern, 140), f"{row.count:g}"),
         )
 
 

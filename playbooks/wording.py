@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from connectors.contract import Frozen
 from playbooks.catalogue import Catalogue, Playbook, load_catalogue
 from playbooks.commands import render, words
+from playbooks.facts import short
 from playbooks.mechanisms import Mechanism, facts_of
 from playbooks.model import Finding
 
@@ -86,6 +87,7 @@ def _worded(book: Playbook, known: Mapping[str, str], why: str, against: str) ->
 
 
 def _unknown(service: str, why: str, against: str) -> Wording:
+    service = short(service, 80)
     return Wording(
         title=f"Something in {service} that no playbook knows",
         why=why,

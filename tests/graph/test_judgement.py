@@ -35,7 +35,7 @@ from tests.playbooks.judged import (
 )
 
 EVERYTHING = "metrics traces logs edges changes commits"
-SMALL = (40, 30)
+SMALL = (30, 24)
 FEW = settings(max_examples=6, deadline=None, derandomize=True)
 TROUBLES = {
     "slow code": Trouble(own={"payments": 0.2}),
@@ -231,7 +231,7 @@ def test_any_part_of_the_sources_gives_a_sound_ranking(kinds: str, service: str 
     _sound(weigh(shop.incident(service=service), shop.readings(kinds)))
 
 
-@pytest.mark.parametrize("trouble", sorted(TROUBLES))
+@pytest.mark.parametrize("trouble", ["slow code", "errors", "surge", "calm"])
 @pytest.mark.parametrize("symptom", list(Symptom))
 def test_confidences_and_none_of_these_add_up_to_one(trouble: str, symptom: Symptom) -> None:
     shop = _shop(trouble, 5)
@@ -252,13 +252,13 @@ def test_with_nobody_to_suspect_none_of_these_is_certain() -> None:
 
 # --- more evidence is never less suspicion --------------------------------------------------------------
 AMOUNTS = {
-    "own": (0.0, 0.02, 0.05, 0.2, 1.0, 5.0),
-    "waits": (0.0, 0.02, 0.05, 0.2, 1.0, 5.0),
-    "failing": (0.0, 0.05, 0.1, 0.3, 0.6, 1.0),
-    "raising": (0.0, 0.05, 0.1, 0.3, 0.6, 1.0),
-    "cpu": (1.0, 1.2, 1.5, 2.0, 5.0, 20.0),
-    "leak": (0.0, 0.1, 0.3, 0.6, 1.0, 3.0),
-    "network": (0.0, 0.005, 0.02, 0.05, 0.2, 1.0),
+    "own": (0.0, 0.02, 0.2, 5.0),
+    "waits": (0.0, 0.02, 0.2, 5.0),
+    "failing": (0.0, 0.05, 0.3, 1.0),
+    "raising": (0.0, 0.05, 0.3, 1.0),
+    "cpu": (1.0, 1.5, 5.0, 20.0),
+    "leak": (0.0, 0.1, 0.6, 3.0),
+    "network": (0.0, 0.005, 0.05, 1.0),
 }
 FAULTS = [(what, s) for what in AMOUNTS for s in CALLS if (what == "waits") <= (s == "checkout")]
 
