@@ -26,7 +26,6 @@ _DEGREES: Final = (
     (0.10, "unlikely"),
     (0.0, "very unlikely"),
 )
-NOT_CALIBRATED: Final = "not yet calibrated"
 NOT_CALIBRATED_WHY: Final = "Not yet calibrated: read the confidences as an order."
 LONGEST_WHY: Final = 200
 _LEAST_WORTH_CUTTING: Final = 60

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 import bot
 from bot import casework, result
+from bot.commands.demo import bundled
 from bot.locks import held
 from bot.store import Store
 from tests.bot import recorded_case
@@ -273,6 +275,12 @@ def test_the_demo_names_the_missing_index_first_and_no_decoy_above_it(tmp_path: 
     assert first["entity"] == {"kind": "table", "name": "orders"}
     assert first["next_step"]["blocking"] is False
     assert "CONCURRENTLY" in first["next_step"]["command"]
+    assert "DROP INDEX CONCURRENTLY" in first["next_step"]["undo"]
+    assert "CREATE INDEX CONCURRENTLY" in first["next_step"]["files"][0]["text"]
+    label = yaml.safe_load((bundled() / "truth.yaml").read_text(encoding="utf-8"))
+    assert first["change"] == label["commit"]
+    ranks = {proposal["change"]: proposal["rank"] for proposal in document["proposals"]}
+    assert all(ranks.get(decoy, 99) > first["rank"] for decoy in label["not"])
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
