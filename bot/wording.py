@@ -38,8 +38,8 @@ _ASIDE = re.compile(r" \([^()]*\)$")
 
 
 def degree(confidence: float) -> str:
-    """The confidence in words."""
-    return next(words for least, words in _DEGREES if confidence >= least)
+    """The confidence in words, those of the whole per cents that are shown beside it."""
+    return next(words for least, words in _DEGREES if round(confidence, 2) >= least)
 
 
 def percent(confidence: float) -> str:

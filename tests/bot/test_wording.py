@@ -51,6 +51,11 @@ def test_no_confidence_is_told_as_certainty() -> None:
     assert told == ["<1 %", "<1 %", "1 %", "50 %", "99 %", ">99 %", ">99 %"]
 
 
+def test_the_words_fit_the_figure_that_is_shown() -> None:
+    assert (wording.percent(0.948), wording.degree(0.948)) == ("95 %", "almost certain")
+    assert (wording.percent(0.944), wording.degree(0.944)) == ("94 %", "very likely")
+
+
 def test_a_long_entity_that_the_title_names_is_named_once() -> None:
     entity = Entity(kind="statement", name=SELECT)
     assert wording.where(the_first(title=f"A query became slow: {SELECT}", entity=entity)) == "checkout"
