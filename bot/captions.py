@@ -17,7 +17,9 @@ _SERIES = re.compile(r"(?P<metric>[^{}\s]+)\{(?P<labels>.*)\}", re.DOTALL)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _BARE: Final = ("method", "route", "code")
 """Labels whose value needs no name: GET /orders 200."""
-_WHERE_IT_RAN: Final = frozenset({"namespace", "node", "instance", "job", "endpoint", "container", "pod"})
+_WHERE_IT_RAN: Final = frozenset(
+    {"namespace", "node", "instance", "job", "endpoint", "container", "pod", "reporter"}
+)
 """Labels that matter only where no service is named, or where they alone tell two pictures apart."""
 
 
@@ -69,7 +71,7 @@ def _title(name: _Named, dropped: set[str]) -> str:
     kept = {
         label: value
         for label, value in name.labels.items()
-        if label != "service" and (label not in dropped or not service)
+        if value != service and (label not in dropped or not service)
     }
     bare = [kept.pop(label) for label in _BARE if label in kept]
     told = " ".join([*bare, *(f"{label}={value}" for label, value in kept.items())])

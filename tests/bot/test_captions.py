@@ -34,6 +34,11 @@ def test_two_pods_of_a_service_are_told_apart() -> None:
     ]
 
 
+def test_an_edge_is_named_by_its_other_end() -> None:
+    edge = 'p50{destination_workload="cart",reporter="source",service="cart",source_workload="web"}'
+    assert titles(edge) == ["cart · p50 · source_workload=web"]
+
+
 def test_a_series_without_a_service_keeps_where_it_ran() -> None:
     assert titles('node_load{node="n1"}', P99)[0] == "node_load · node=n1"
 
