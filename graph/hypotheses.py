@@ -16,9 +16,10 @@ from playbooks.model import Entity, Finding
 
 _MOST_PLACES = 14
 _LEAST = 1e-4
+_GENERAL = frozenset({"bad_deploy", "config_change", "exception_in_code", "wrong_result"})
 _NEED_A_CHANGE = frozenset({"bad_deploy", "config_change"})
 # Below this a mechanism is a guess: the place is proposed and its mechanism called unknown.
-_NAMED_FROM = 0.15
+_NAMED_FROM = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +88,28 @@ def settle(
     remaining = sum(m.probability for m in left)
     if not left or remaining <= 0:
         return None
-    named = [m for m in left if m.cause != UNKNOWN_MECHANISM and m.probability >= _NAMED_FROM] or left
-    best = max(named, key=lambda m: (m.probability, m.cause))
+    best = _named(left)
     others = tuple(m for m in left if m is not best and m.probability >= 0.05)
     # A place where mechanisms were ruled out has lost their part of its probability.
     lost = sum(m.probability for m in mechanisms) - remaining
     return Hypothesis(place, best, others, findings, place.probability * max(1.0 - lost, 0.0))
+
+
+def _named(mechanisms: Sequence[Mechanism]) -> Mechanism:
+    """The likeliest mechanism that says what happens; else the likeliest that says only that something does.
+
+    That a new version is at fault is said by the place's change already.
+    """
+    told = [m for m in mechanisms if m.cause != UNKNOWN_MECHANISM and m.probability >= _NAMED_FROM]
+    rest = sum(m.probability for m in mechanisms if m.cause not in _GENERAL)
+    telling = [
+        m
+        for m in mechanisms
+        if m.cause not in _GENERAL
+        and m.cause != UNKNOWN_MECHANISM
+        and m.probability >= max(_NAMED_FROM * rest, 0.01)
+    ]
+    return max(telling or told or mechanisms, key=lambda m: (m.probability, m.cause))
 
 
 def _without_changes(mechanisms: Sequence[Mechanism]) -> list[Mechanism]:

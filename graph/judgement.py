@@ -16,7 +16,7 @@ from graph.model import Weighing
 from graph.pictures import draw
 from graph.proposing import Registry, Scribe, propose
 from graph.ranking import load_weights, rank_services
-from graph.verdicts import Rest, conclude
+from graph.verdicts import conclude
 from graph.wanted import wanted
 from playbooks.changes import ChangeJudgement, judge_changes
 from playbooks.cluster import judge_cluster
@@ -42,7 +42,6 @@ class _Bench:
     incident: Incident
     seen: Observations
     suspects: Suspects
-    loudest: float
     tests: Mapping[str, tuple[Finding, ...]]
     changes: ChangeJudgement
 
@@ -63,7 +62,7 @@ def weigh(incident: Incident, readings: Sequence[Reading], ruled_out: Collection
     odds = rank_services(suspects)
     tests = _all_tests(incident, suspects, seen, odds.probability)
     changes = _changes(incident, suspects, seen, odds.probability, tests)
-    bench = _Bench(incident, seen, suspects, max(odds.scores.values(), default=0.0), tests, changes)
+    bench = _Bench(incident, seen, suspects, tests, changes)
     settled = [
         hypothesis
         for place in places(odds, bench.changes)
@@ -146,7 +145,7 @@ def _weighing(
     scribe = Scribe(bench.incident, bench.seen, Registry(), bench.changes.none)
     proposals = tuple(propose(scribe, h, confidence[h.id], rank) for rank, h in enumerate(listed, 1))
     rest = none + sum(confidence[h.id] for h in ordered[_MOST_PROPOSALS:])
-    conclusion = conclude(bench.incident, bench.suspects, proposals, Rest(rest, bench.loudest))
+    conclusion = conclude(bench.incident, bench.suspects, proposals, rest)
     return Weighing(
         verdict=conclusion.verdict,
         summary=conclusion.summary,

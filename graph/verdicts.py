@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from graph.model import Proposal, Verdict
 from playbooks.facts import Scene
-from playbooks.model import Incident
+from playbooks.model import Incident, Symptom
 from playbooks.quantities import clock
 from playbooks.suspects import Suspects
 from playbooks.verdicts import Reach, judge_recovered
 
 _SURE = 0.5
 _THIN = 0.15
-_QUIET = 1.2
+_UNKNOWN = "What was asked tells no cause apart; the best guesses are listed with what speaks for them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,33 +30,26 @@ class Conclusion:
     none: float
 
 
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """The probability of "none of these", and the log-odds of the loudest suspect."""
-
-    none: float
-    loudest: float
-
-
-def conclude(incident: Incident, suspects: Suspects, proposals: Sequence[Proposal], rest: Rest) -> Conclusion:
-    """Decide on the verdict; `rest` is what speaks for none of the proposals.
+def conclude(
+    incident: Incident, suspects: Suspects, proposals: Sequence[Proposal], none: float
+) -> Conclusion:
+    """Decide on the verdict; `none` is the probability of none of the proposals.
 
     Under recovered and no_fault, `none` is the confidence that nothing is wrong (any more).
     """
     recovered = _recovered(incident, suspects)
     if recovered is not None:
         return _nothing(Verdict.RECOVERED, recovered, proposals, 0.9)
-    quiet = _no_fault(suspects, rest.loudest)
-    if quiet is not None:
-        return _nothing(Verdict.NO_FAULT, quiet, proposals, 0.75)
-    if not proposals or proposals[0].confidence < _THIN:
-        text = "What was asked tells no cause apart; the best guesses are listed with what speaks for them."
-        return Conclusion(Verdict.UNKNOWN, text, tuple(proposals), rest.none)
+    if not proposals or none >= proposals[0].confidence or proposals[0].confidence < _THIN:
+        quiet = _no_fault(incident, suspects)
+        if quiet is not None:
+            return _nothing(Verdict.NO_FAULT, quiet, proposals, 0.75)
+        return Conclusion(Verdict.UNKNOWN, _UNKNOWN, tuple(proposals), none)
     best = proposals[0]
     verdict = (
         Verdict.EXTERNAL if best.cause == "external_provider" and best.confidence >= _SURE else Verdict.CAUSE
     )
-    return Conclusion(verdict, _sentence(best), tuple(proposals), rest.none)
+    return Conclusion(verdict, _sentence(best), tuple(proposals), none)
 
 
 def _sentence(best: Proposal) -> str:
@@ -85,12 +78,15 @@ def _recovered(incident: Incident, suspects: Suspects) -> str | None:
     return f"The symptom has gone since {clock(view.ended)}: {said.why}." if said.state == "yes" else None
 
 
-def _no_fault(suspects: Suspects, loudest: float) -> str | None:
-    """The alerted service's own series are known and usual, and no service stands out by anything asked."""
+def _no_fault(incident: Incident, suspects: Suspects) -> str | None:
+    """The alert names a signal, that signal is in its usual range, and no service stands out.
+
+    Where the alert names no signal (people complain), its absence from the series refutes nothing.
+    """
     view = suspects.measured.symptom
-    if view.visible or not view.rows or loudest >= _QUIET:
+    if view.visible or not view.rows or incident.symptom is Symptom.UNKNOWN:
         return None
-    return "Nothing that was asked is outside its usual range, the alerted service's own series included."
+    return "Nothing that was asked is outside its usual range, what the alert names included."
 
 
 def _nothing(verdict: Verdict, text: str, proposals: Sequence[Proposal], sure: float) -> Conclusion:

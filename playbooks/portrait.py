@@ -154,13 +154,18 @@ def _shape(suspects: Suspects) -> str:
 def moved_by_tests(findings: Iterable[Finding]) -> tuple[Moved, ...]:
     """What tests on a database found, as moved things: a diff may touch the statement in the finding."""
     return tuple(
-        Moved(f.service, "database", 1, 40.0, None, _tested(f)[:600]) for f in findings if f.state == "yes"
+        Moved(f.service, "database", 1, 40.0, None, text[:600])
+        for f in findings
+        if f.state == "yes" and (text := _tested(f))
     )
 
 
 def _tested(finding: Finding) -> str:
+    """The statement that a finding is about, with its columns; empty where it is about none."""
     facts = dict(finding.facts) if isinstance(finding, DetailedFinding) else {}
-    return " ".join([facts.get("statement", ""), facts.get("columns", ""), finding.why]).strip()
+    if "statement" not in facts:
+        return ""
+    return " ".join([facts["statement"], facts.get("columns", ""), finding.why])
 
 
 def fault_look(

@@ -118,6 +118,7 @@ _TOGETHER: tuple[tuple[frozenset[str], tuple[Signal, int]], ...] = (
     (frozenset({"gc"}), (Signal.OTHER, 0)),
     (frozenset({"memory", "failures"}), (Signal.MEMORY, 1)),
     (frozenset({"response", "time"}), (Signal.LATENCY, 1)),
+    (frozenset({"active", "requests"}), (Signal.POOL, 1)),
 )
 _COUNT = re.compile(r"_count(?::|$)")
 

@@ -18,6 +18,9 @@ from connectors.answers import Floats
 # A shift is capped where "more" means nothing further; keeps one wild series from drowning the rest.
 CAP = 60.0
 _FEWEST_NULLS = 8
+# One sample beyond this tells no more than one at it: a single wild sample must not widen the null.
+_WILD = 20.0
+_LASTS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +117,29 @@ def measure(values: Floats, template: Template) -> Shifts:
     usual, scale = spread(history)
     scale = np.where(scale > 0, scale, _floor(values))
     with np.errstate(invalid="ignore", divide="ignore"):
-        residuals = np.clip((values - usual[:, None]) / scale[:, None], -CAP, CAP)
+        residuals = np.clip((values - usual[:, None]) / scale[:, None], -_WILD, _WILD)
     means = _sliding(residuals, template.weights)
     current = means[:, -1]
     nulls = means[:, : max(template.first - len(template.weights) + 1, 0)]
     z = _against(current, nulls, _effective(template.weights))
-    now = usual + current * scale
+    z = z * _lasting(residuals[:, template.first :], template.weights)
+    now = _level(values[:, template.first :], template.weights)
     return Shifts(np.clip(z, -CAP, CAP), usual, now, scale)
+
+
+def _lasting(residuals: Floats, weights: Floats) -> Floats:
+    """How much of the incident the shift lasts, 0 to 1: one spike in a minute of quiet is none of it."""
+    with np.errstate(invalid="ignore"):
+        beyond = (np.abs(residuals) >= 1.0) @ weights
+    return np.asarray(np.minimum(beyond / _LASTS, 1.0))
+
+
+def _level(values: Floats, weights: Floats) -> Floats:
+    """Weighted mean of the samples that are known."""
+    known = np.isfinite(values)
+    mass = known @ weights
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(mass > 0, np.where(known, values, 0.0) @ weights / mass, np.nan))
 
 
 def _floor(values: Floats) -> Floats:

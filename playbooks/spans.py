@@ -45,7 +45,11 @@ class GroupShift:
 
 @dataclass(slots=True)
 class ServiceSpans:
-    """What traces say about one service: z in robust deviations, shares (0..1) of all traces' extra time."""
+    """What traces say about one service: z in robust deviations, shares (0..1) of all traces' extra time.
+
+    `elsewhere`: of the extra time between this service's request and its callees' own spans, the part that
+    the far ends' network is to blame for. Metrics alone would charge it to this service.
+    """
 
     self_z: float = 0.0
     gap_z: float = 0.0
@@ -53,6 +57,7 @@ class ServiceSpans:
     self_share: float = 0.0
     gap_share: float = 0.0
     wait_share: float = 0.0
+    elsewhere: float = 0.0
     error_z: float = 0.0
     structure_z: float = 0.0
     slowest: GroupShift | None = None
@@ -236,22 +241,25 @@ def _gap_blame(groups: list[GroupShift]) -> dict[str, float]:
 
 def _shares(groups: list[GroupShift], blame: dict[str, float], out: dict[str, ServiceSpans]) -> float:
     """Divide the extra seconds of a trace among services; a gap's among its two ends by their blame."""
-    total = sum(g.excess for g in groups if g.excess > 0 and g.z > 1.5)
-    if total <= 0:
-        return 0.0
-    for group in groups:
-        if group.excess <= 0 or group.z <= 1.5:
-            continue
+    slower = [g for g in groups if g.excess > 0 and g.z > 1.5]
+    total = sum(g.excess for g in slower)
+    own: dict[str, float] = defaultdict(float)
+    far_off: dict[str, float] = defaultdict(float)
+    for group in slower:
         share = group.excess / total
+        own[group.service] += share
+        part = out[group.service]
         if group.kind != "gap":
-            part = out[group.service]
             part.self_share += share if group.kind == "self" else 0.0
             part.wait_share += share if group.kind == "wait" else 0.0
             continue
         near, far = blame.get(group.service, 0.0), blame.get(group.where, 0.0)
         fraction = far / (near + far) if near + far > 0 else 0.5
-        out[group.service].gap_share += share * (1 - fraction)
+        part.gap_share += share * (1 - fraction)
         out[group.where].gap_share += share * fraction
+        far_off[group.service] += share * fraction
+    for service, amount in far_off.items():
+        out[service].elsewhere = amount / own[service]
     return total
 
 

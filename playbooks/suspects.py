@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from connectors.answers import CallGraphEdges, Floats, LogSet, PatternCounts, SeriesSet, SpanSet
+from connectors.answers import CallGraphEdges, Floats, LogSet, PatternCounts, SeriesKey, SeriesSet, SpanSet
 from playbooks import logmix, spans
 from playbooks.callgraph import CallGraph, call_graph, own_part
 from playbooks.model import Incident, Symptom
@@ -20,7 +20,7 @@ from playbooks.observations import Observations
 from playbooks.onset import split_of
 from playbooks.preparation import Prepared, prepare
 from playbooks.quantities import unit_of
-from playbooks.semantics import Scope, Signal
+from playbooks.semantics import Scope, Signal, meaning
 from playbooks.shifts import Shifts, climb, measure
 from playbooks.symptom import SymptomView
 from playbooks.symptom import view as look_at_symptom
@@ -123,6 +123,32 @@ def _edges(prepared: Prepared, seen: Observations, view: spans.SpanView | None) 
             yield caller, said.service
 
 
+_FULL_RATIO = {"latency": 1.5, "errors": 1.5}
+_OTHER_RATIO = 1.25
+_FULL_PARTS = 0.005
+
+
+def _matters(kind: str, metric: str, usual: float, now: float) -> float:
+    """How much of a shift would matter to anybody, 0 to 1: a steady series makes a trifle significant.
+
+    A latency counts in full from one and a half times the usual on, a resource from a quarter more, a rate of
+    success from half a percent less.
+    """
+    if kind == "errors" and _is_success(metric):
+        whole = 100.0 if max(usual, now) > 1.5 else 1.0
+        return min(abs(now - usual) / whole / _FULL_PARTS, 1.0) ** 2
+    low, high = sorted((abs(usual), abs(now)))
+    if low <= 0:
+        return 1.0
+    full = _FULL_RATIO.get(kind, _OTHER_RATIO)
+    return float(min(np.log(high / low) / np.log(full), 1.0)) ** 2
+
+
+def _is_success(metric: str) -> bool:
+    """Whether a metric counts what went well."""
+    return meaning(SeriesKey(metric, ())).signal is Signal.SUCCESS
+
+
 def _moves(prepared: Prepared, shifts: Shifts) -> dict[str, dict[str, tuple[Move, ...]]]:
     """Per service and kind of evidence the series that moved to their bad side, loudest first."""
     by_signal = {signal: name for name, signals in _RESOURCES for signal in signals}
@@ -136,6 +162,9 @@ def _moves(prepared: Prepared, shifts: Shifts) -> dict[str, dict[str, tuple[Move
         if said.scope is Scope.NODE:
             continue
         z = float(shifts.z[row]) * said.bad if said.bad else abs(float(shifts.z[row]))
+        z *= _matters(
+            name, prepared.series.keys[row].metric, float(shifts.usual[row]), float(shifts.now[row])
+        )
         found[said.service][name].append(Move(row, z, float(shifts.usual[row]), float(shifts.now[row])))
     return {
         service: {name: tuple(sorted(m, key=lambda x: (-x.z, x.row))) for name, m in kinds.items()}
@@ -223,6 +252,8 @@ def _gates(symptom: Symptom) -> tuple[float, float]:
         return 1.0, 0.4
     if symptom is Symptom.ERRORS:
         return 0.4, 1.0
+    if symptom is Symptom.TRAFFIC:
+        return 0.4, 0.4
     return 1.0, 1.0
 
 
@@ -297,14 +328,21 @@ def _table(
         row["log_errors"] = max(row["log_errors"], patterns.get(name, 0.0))
         for kind, _ in _RESOURCES:
             row[kind] = _agreed(moves.get(name, {}).get(kind, ()))
-        row["latency_share"] = latency.get(name, 0.0) * gate_latency * traced * min(row["latency"], 1.0)
-        row["latency"] *= gate_latency * traced
+        # What the network of others took is in this service's latency, and is not its own.
+        mine = traced * (1.0 - _elsewhere(measured.spans, name)) if traced < 1.0 else 1.0
+        row["latency_share"] = latency.get(name, 0.0) * gate_latency * mine * min(row["latency"], 1.0)
+        row["latency"] *= gate_latency * mine
         row["errors_share"] = errors.get(name, 0.0) * gate_errors * min(row["errors"], 1.0)
         row["errors"] *= gate_errors
         row["ramp"] = _ramp(measured.prepared, name)
         row["alerted"] = float(name == incident.service)
         table[index] = [row[feature] for feature in FEATURES]
     return table
+
+
+def _elsewhere(view: spans.SpanView | None, service: str) -> float:
+    """The part of the service's extra time that traces blame on the network of its callees."""
+    return view.services[service].elsewhere if view is not None and service in view.services else 0.0
 
 
 _FILLING = (Signal.MEMORY, Signal.QUEUE, Signal.POOL, Signal.DISK)

@@ -103,16 +103,14 @@ def _excess(series: SeriesSet, rows: tuple[int, ...], history: int) -> Floats:
     values = series.values[list(rows)]
     centre, scale = spread(values[:, :history])
     scale = np.where(scale > 0, scale, 1e-9)
-    sign = np.array([_bad_side(series, row) for row in rows], dtype=np.float64)
+    sign = np.array([meaning(series.keys[row]).bad for row in rows], dtype=np.float64)[:, None]
     with np.errstate(invalid="ignore"):
-        far = sign[:, None] * (values - centre[:, None]) / scale[:, None]
+        far = (values - centre[:, None]) / scale[:, None]
+    # Of what may be bad either way, traffic for one, every departure counts.
+    far = np.where(sign == 0, np.abs(far), sign * far)
     far = np.where(np.isfinite(far), np.clip(far, 0.0, 20.0), 0.0)
     top = np.sort(far, axis=0)[-3:]
     return np.asarray(top.mean(axis=0))
-
-
-def _bad_side(series: SeriesSet, row: int) -> int:
-    return meaning(series.keys[row]).bad or 1
 
 
 def _run(excess: Floats, longest: int) -> tuple[int, int] | None:

@@ -32,9 +32,9 @@ class SlowDependency(Scenario):
 
     def truth(self) -> Truth:
         return Truth(
-            "cause",
+            "external",
             ["payments"],
-            "downstream_dependency",
+            "external_provider",
             "none",
             {"kind": "external", "name": provider.HOST},
             tuple(self._innocent),

@@ -1,0 +1,180 @@
+"""From the ranking's raw confidences to ones that mean what they say. Pure but for reading its model file.
+
+The model is fitted on held-out rankings by `benchmarks/calibrate.py`, the only writer of `calibration.json`.
+Calibration moves how much is believed, never in which order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from graph.traits import Traits
+
+CALIBRATION: Final = Path(__file__).with_name("calibration.json")
+EDGE: Final = 0.01
+"""Raw confidences are read no closer to 0 and 1 than this: beyond it the ranking has no say."""
+
+
+class Conformal(BaseModel):
+    """What the conformal set rests on.
+
+    `level`: the coverage promised to cases like those it was made from. `threshold`: how much confidence may
+    lie before a place for it to be still in the set; None: too few cases for any promise. `cases`: how many.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: float
+    threshold: float | None
+    cases: int
+
+
+class Calibration(BaseModel):
+    """The fitted map of the first confidence, and where it comes from.
+
+    With p the raw confidence of the first proposal, its calibrated one is
+    ceiling x sigmoid(offset + rise ln p - fall ln(1 - p) + weights x traits): temperature scaling where rise
+    and fall are alike and offset is 0, Platt's where they are alike, beta calibration (Kull et al. 2017) else.
+    `ceiling` holds where the evidence is broad, `thin_ceiling` where it is thin (`is_thin`).
+    `abstain_below`: a first confidence under it is no answer.
+    `calibrated`: whether enough of a site's own outcomes stand behind it; never true as shipped.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int
+    version: str
+    method: str
+    offset: float
+    rise: float = Field(gt=0.0)
+    fall: float = Field(gt=0.0)
+    weights: dict[str, float]
+    ceiling: float = Field(gt=0.0, le=1.0)
+    thin_ceiling: float = Field(gt=0.0, le=1.0)
+    abstain_below: float
+    conformal: Conformal
+    calibrated: bool = False
+    labels: int = 0
+    provenance: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """Confidences in the order they came in, adding up to 1 with `none`; `calibrated` as in the model."""
+
+    confidences: tuple[float, ...]
+    none: float
+    calibrated: bool
+
+
+@lru_cache(maxsize=4)
+def load_calibration(path: Path = CALIBRATION) -> Calibration:
+    """Read the model file."""
+    return Calibration.model_validate_json(path.read_bytes())
+
+
+def is_thin(traits: Traits) -> bool:
+    """Whether little stands behind the ranking.
+
+    The symptom does not show in the alerted service's own series, or the proposed service is the loudest
+    in no kind of evidence.
+    """
+    return not traits.visible or traits.agreeing == 0
+
+
+def numbers(traits: Traits) -> dict[str, float]:
+    """The traits as bounded numbers around 0, by the names that `Calibration.weights` may use."""
+    return {
+        "balance": _within(traits.agreeing - traits.opposing, 2.0),
+        "sources": _within(traits.sources - 1.0, 2.0),
+        "ahead": _within(traits.ahead / 2.0 - 1.0, 2.0),
+        "share": _within(traits.share - 0.5, 0.5),
+    }
+
+
+def first_confidence(raw: float, traits: Traits, model: Calibration) -> float:
+    """The calibrated confidence of the first proposal; grows strictly with the raw one between the edges."""
+    p = min(max(raw, EDGE), 1.0 - EDGE)
+    said = numbers(traits)
+    score = model.offset + model.rise * math.log(p) - model.fall * math.log1p(-p)
+    score += sum(weight * said.get(name, 0.0) for name, weight in sorted(model.weights.items()))
+    return (model.thin_ceiling if is_thin(traits) else model.ceiling) * sigmoid(score)
+
+
+def calibrate(raw: Sequence[float], none: float, traits: Traits, model: Calibration) -> Calibrated:
+    """Calibrate a whole ranking.
+
+    The first proposal's confidence is mapped; the others keep their proportions in what is left of 1, but
+    never pass the first, and "none of these" takes what they cannot.
+
+    Args:
+        raw: every proposal's confidence, all of them, not only those that will be listed.
+        none: the raw confidence in none of them.
+        traits: how the ranking came about, as of its first proposal.
+        model: the shipped calibration, or a site's own.
+    """
+    total = sum(raw) + none
+    if not raw or total <= 0.0:
+        return Calibrated((0.0,) * len(raw), 1.0, model.calibrated)
+    shares = [each / total for each in raw]
+    row = max(range(len(shares)), key=lambda i: (shares[i], -i))
+    top = first_confidence(shares[row], traits, model)
+    rest = max(1.0 - shares[row], 0.0)
+    scale = (1.0 - top) / rest if rest > 0.0 else 0.0
+    kept = [top if i == row else min(top, share * scale) for i, share in enumerate(shares)]
+    return Calibrated(tuple(kept), max(1.0 - sum(kept), 0.0), model.calibrated)
+
+
+def conformal_set(calibrated: Calibrated, model: Calibration) -> int:
+    """How many of the first proposals hold the cause at the level promised; 0: no statement possible.
+
+    A place is in the set while the confidence before it does not pass the threshold (adaptive prediction
+    sets, Romano et al. 2020, without randomisation; Angelopoulos & Bates 2021). Where that would take more
+    places than were proposed, or in a set of all nothing is excluded, nothing is said.
+    """
+    threshold = model.conformal.threshold
+    if threshold is None or not calibrated.confidences:
+        return 0
+    before, size = 0.0, 0
+    for confidence in sorted(calibrated.confidences, reverse=True):
+        if before > threshold:
+            return size
+        before += confidence
+        size += 1
+    return size if before > threshold else 0
+
+
+def abstains(calibrated: Calibrated, model: Calibration) -> bool:
+    """Whether the honest verdict is "unknown": the first proposal is too unsure to be an answer."""
+    return max(calibrated.confidences, default=0.0) < model.abstain_below
+
+
+def threshold_of(before: Sequence[float], level: float) -> float | None:
+    """The split-conformal threshold of scores, with the finite-sample correction; None where it is infinite.
+
+    The ceil((n + 1) level)-th smallest of n scores (Angelopoulos & Bates 2021); an infinite score says that
+    the cause was not among the proposals.
+    """
+    wanted = math.ceil((len(before) + 1) * level - 1e-9)
+    if wanted > len(before):
+        return None
+    score = sorted(before)[wanted - 1]
+    return score if math.isfinite(score) else None
+
+
+def sigmoid(score: float) -> float:
+    """The logistic function, for any finite score."""
+    if score >= 0.0:
+        return 1.0 / (1.0 + math.exp(-min(score, 700.0)))
+    return math.exp(max(score, -700.0)) / (1.0 + math.exp(max(score, -700.0)))
+
+
+def _within(value: float, bound: float) -> float:
+    return min(max(value, -bound), bound) if math.isfinite(value) else 0.0

@@ -1,0 +1,130 @@
+"""A site's own confirmed and ruled-out incidents, and its fault-free hours, refine the shipped calibration.
+
+Bayesian shrinkage: the shipped model counts as much as `PRIOR_LABELS` labels of the site. Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from graph.calibration import Calibration, first_confidence, is_thin, numbers, sigmoid
+from graph.traits import Traits
+
+PRIOR_LABELS: Final = 30.0
+"""How many of a site's labels the shipped model weighs as much as: about a system's worth of its own cases."""
+
+LEAST_LABELS: Final = 20
+_LEAST_OF_EACH = 2
+_WIDEST = 0.2
+# The information of one label about the offset, at a confidence of 0.8.
+_INFORMATION = 0.16
+# However many hours were quiet, together they say no more than so many labels.
+_FAULT_FREE_LABELS = 5.0
+_OFFSETS = np.arange(-400, 401) / 100.0
+_SURE = 0.6
+_CHANCES = np.arange(1, 2000) / 2000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One incident somebody judged: the first proposal's raw confidence, its traits, and whether it was right."""
+
+    raw: float
+    traits: Traits
+    right: bool
+
+
+def refine(model: Calibration, outcomes: Sequence[Outcome], fault_free: Sequence[float] = ()) -> Calibration:
+    """The model as the site's own experience moves it.
+
+    The offset moves to its posterior mode, each ceiling to its posterior mean; neither can fall by a label
+    that says "right", nor rise by one that says "wrong". Order does not matter.
+
+    Args:
+        model: the shipped calibration; not one that was refined, or labels would count twice.
+        outcomes: every judged incident of the site.
+        fault_free: the raw first confidences at instants when nothing was wrong.
+    """
+    offset = model.offset + _moved(model, outcomes, fault_free)
+    found = model.model_copy(
+        update={
+            "version": f"{model.version}+{len(outcomes)}-labels",
+            "offset": offset,
+            "ceiling": _ceiling(model, outcomes, thin=False),
+            "thin_ceiling": _ceiling(model, outcomes, thin=True),
+            "labels": len(outcomes),
+        }
+    )
+    return found.model_copy(update={"calibrated": _enough(found, outcomes)})
+
+
+def _moved(model: Calibration, outcomes: Sequence[Outcome], fault_free: Sequence[float]) -> float:
+    """The posterior mode of the offset's move, on a grid, under the shipped ceilings.
+
+    Each label's likelihood is monotone in the offset, so that the mode is monotone in the labels.
+    """
+    gain = -0.5 * PRIOR_LABELS * _INFORMATION * _OFFSETS**2
+    said: list[tuple[float, float, bool, float]] = sorted(
+        (_score(model, each), _cap(model, each.traits), each.right, 1.0) for each in outcomes
+    )
+    each_hour = min(_FAULT_FREE_LABELS / max(len(fault_free), 1), 1.0)
+    said += [(_raw_score(model, top), model.thin_ceiling, False, each_hour) for top in sorted(fault_free)]
+    for score, cap, right, weight in said:
+        p = cap / (1.0 + np.exp(-(score + _OFFSETS)))
+        gain = gain + weight * np.log(p if right else 1.0 - p)
+    return float(_OFFSETS[int(np.argmax(np.round(gain, 9)))])
+
+
+def _score(model: Calibration, outcome: Outcome) -> float:
+    said = numbers(outcome.traits)
+    return _raw_score(model, outcome.raw) + sum(
+        w * said.get(n, 0.0) for n, w in sorted(model.weights.items())
+    )
+
+
+def _raw_score(model: Calibration, raw: float) -> float:
+    p = min(max(raw, 0.01), 0.99)
+    return model.offset + model.rise * math.log(p) - model.fall * math.log1p(-p)
+
+
+def _cap(model: Calibration, traits: Traits) -> float:
+    return model.thin_ceiling if is_thin(traits) else model.ceiling
+
+
+def _ceiling(model: Calibration, outcomes: Sequence[Outcome], *, thin: bool) -> float:
+    """How often the surest are right here: a beta posterior's mean, the shipped ceiling its prior."""
+    prior = model.thin_ceiling if thin else model.ceiling
+    sure = [o for o in outcomes if is_thin(o.traits) == thin and sigmoid(_score(model, o)) >= _SURE]
+    right = sum(each.right for each in sure)
+    return (PRIOR_LABELS * prior + right) / (PRIOR_LABELS + len(sure))
+
+
+def _enough(model: Calibration, outcomes: Sequence[Outcome]) -> bool:
+    """Whether the site's own labels bear the word "calibrated".
+
+    At least twenty; rights and wrongs among them, or an accuracy known to within 0.2 all the same; and what
+    was said with the refined model may not be further from what came true than chance explains.
+    """
+    n, right = len(outcomes), sum(each.right for each in outcomes)
+    if n < LEAST_LABELS:
+        return False
+    both = min(right, n - right) >= _LEAST_OF_EACH
+    if not both and interval_width(right, n) > _WIDEST:
+        return False
+    said = sorted(first_confidence(each.raw, each.traits, model) for each in outcomes)
+    spread = math.sqrt(sum(p * (1.0 - p) for p in said))
+    return abs(right - sum(said)) <= 2.0 * spread
+
+
+def interval_width(right: int, n: int) -> float:
+    """The width of the central 90 % of the accuracy's posterior under Jeffreys' prior."""
+    log_density = (right - 0.5) * np.log(_CHANCES) + (n - right - 0.5) * np.log1p(-_CHANCES)
+    density = np.exp(log_density - log_density.max())
+    below = np.cumsum(density) / density.sum()
+    low, high = np.searchsorted(below, [0.05, 0.95])
+    return float(_CHANCES[high] - _CHANCES[low])
