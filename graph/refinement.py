@@ -12,11 +12,11 @@ from typing import Final
 
 import numpy as np
 
-from graph.calibration import Calibration, first_confidence, is_thin, numbers, sigmoid
+from graph.calibration import EDGE, Calibration, first_confidence, is_thin, numbers, sigmoid
 from graph.traits import Traits
 
 PRIOR_LABELS: Final = 30.0
-"""How many of a site's labels the shipped model weighs as much as: about a system's worth of its own cases."""
+"""How many of a site's labels the shipped model weighs as much as: about as many cases as a system gave."""
 
 LEAST_LABELS: Final = 20
 _LEAST_OF_EACH = 2
@@ -32,7 +32,7 @@ _CHANCES = np.arange(1, 2000) / 2000.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One incident somebody judged: the first proposal's raw confidence, its traits, and whether it was right."""
+    """A judged incident: the first proposal's raw confidence, the ranking's traits, whether it was right."""
 
     raw: float
     traits: Traits
@@ -88,7 +88,7 @@ def _score(model: Calibration, outcome: Outcome) -> float:
 
 
 def _raw_score(model: Calibration, raw: float) -> float:
-    p = min(max(raw, 0.01), 0.99)
+    p = min(max(raw, EDGE), 1.0 - EDGE)
     return model.offset + model.rise * math.log(p) - model.fall * math.log1p(-p)
 
 

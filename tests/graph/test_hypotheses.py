@@ -118,7 +118,19 @@ def test_a_bad_deploy_needs_a_deploy() -> None:
     assert with_one is not None
     assert without.mechanism.cause == "slow_query"
     assert without.probability == pytest.approx(0.5)
-    assert with_one.mechanism.cause == "bad_deploy"
+    # That a new version is at fault is what the place's change says already: the mechanism says how.
+    assert with_one.mechanism.cause == "slow_query"
+
+
+def test_a_bad_deploy_is_named_where_no_mechanism_tells_more() -> None:
+    told = (
+        _mechanism("bad_deploy", 0.6),
+        _mechanism("slow_query", 0.05),
+        _mechanism(UNKNOWN_MECHANISM, 0.35),
+    )
+    settled = settle(Place("cart", _change("c", "cart", 1.0), 0.5), told, (), ())
+    assert settled is not None
+    assert settled.mechanism.cause == "bad_deploy"
 
 
 # --- identities ---------------------------------------------------------------------------------------

@@ -303,7 +303,8 @@ def test_a_larger_fault_never_makes_its_service_less_likely(what: str, service: 
 def test_the_service_at_fault_comes_first(trouble: str, service: str, seed: int) -> None:
     weighing = _weighed(_shop(trouble, seed), "metrics traces logs edges")
     assert weighing.proposals[0].service == service
-    assert weighing.verdict is Verdict.CAUSE
+    # A leak that nobody feels yet may be left unsaid; everything else is said.
+    assert weighing.verdict is Verdict.CAUSE or (trouble == "leak" and weighing.verdict is Verdict.UNKNOWN)
 
 
 # --- ruled out ------------------------------------------------------------------------------------------
