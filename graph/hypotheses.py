@@ -89,7 +89,7 @@ def settle(
     if not left or remaining <= 0:
         return None
     best = _named(left)
-    others = tuple(m for m in left if m is not best and m.probability >= 0.05)
+    others = tuple(m for m in left if m.cause != best.cause and m.probability >= 0.05)
     # A place where mechanisms were ruled out has lost their part of its probability.
     lost = sum(m.probability for m in mechanisms) - remaining
     return Hypothesis(place, best, others, findings, place.probability * max(1.0 - lost, 0.0))
@@ -109,7 +109,8 @@ def _named(mechanisms: Sequence[Mechanism]) -> Mechanism:
         and m.cause != UNKNOWN_MECHANISM
         and m.probability >= max(_NAMED_FROM * rest, 0.01)
     ]
-    return max(telling or told or mechanisms, key=lambda m: (m.probability, m.cause))
+    best = max(telling or told or mechanisms, key=lambda m: (m.probability, m.cause))
+    return replace(best, probability=best.probability / rest) if telling and rest > 0 else best
 
 
 def _without_changes(mechanisms: Sequence[Mechanism]) -> list[Mechanism]:

@@ -42,6 +42,7 @@ class Proposal(Frozen):
     `id` is stable for the same cause, service, entity and change, so that ruling it out survives another
     weighing. `confidence` is the probability that this is the cause.
     `evidence` and `against` cite `Weighing.evidence` by id.
+    `mechanism_confidence` is the probability of this cause given that the fault sits in this place;
     `alternatives` are other mechanisms in the same place that the evidence does not exclude.
     """
 
@@ -59,6 +60,7 @@ class Proposal(Frozen):
     against_text: str = ""
     check_yourself: str
     next_step: NextStep
+    mechanism_confidence: float = 1.0
     alternatives: tuple[str, ...] = ()
 
 

@@ -75,6 +75,7 @@ def propose(scribe: Scribe, hypothesis: Hypothesis, confidence: float, rank: int
         against_text=_against_text(hypothesis, silent),
         check_yourself=worded.check,
         next_step=_step(worded),
+        mechanism_confidence=hypothesis.mechanism.probability,
         alternatives=tuple(m.cause for m in hypothesis.others[:3] if m.cause != UNKNOWN_MECHANISM),
     )
 

@@ -17,6 +17,7 @@ from playbooks.verdicts import Reach, judge_recovered
 
 _SURE = 0.5
 _THIN = 0.15
+_TOLD = 0.5
 _UNKNOWN = "What was asked tells no cause apart; the best guesses are listed with what speaks for them."
 
 
@@ -53,8 +54,12 @@ def conclude(
 
 
 def _sentence(best: Proposal) -> str:
+    """The place with its confidence; what happens there only as surely as its mechanism is told."""
     change = f", brought by change {best.change[:12]}" if best.change else ""
-    return f"{_how_sure(best.confidence)} {best.title}{change}."
+    if best.mechanism_confidence >= _TOLD or best.service is None:
+        return f"{_how_sure(best.confidence)} {best.title}{change}."
+    place = f"{_how_sure(best.confidence)} it sits in {best.service}{change}."
+    return f"{place} How is less clear; perhaps: {best.title}."
 
 
 def _how_sure(confidence: float) -> str:
