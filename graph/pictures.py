@@ -41,7 +41,7 @@ def _marks(suspects: Suspects, hypotheses: Sequence[Hypothesis]) -> Iterable[Mar
         if change.vehicle is not None:
             yield Mark(
                 at=change.vehicle.at.timestamp(),
-                label=f"{change.vehicle.kind} {change.service or ''}".strip(),
+                label=f"{change.vehicle.kind} {change.service or ''} {change.change_id[:7]}",
             )
 
 

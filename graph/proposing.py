@@ -12,9 +12,10 @@ from connectors.answers import Commits, Timeline
 from connectors.contract import Reading, Source
 from graph.hypotheses import Hypothesis
 from graph.model import NextStep, Proposal, ProposedFile
-from playbooks.changes import Ground, JudgedChange, NoChange
+from playbooks.changes import NOTHING_AGAINST, Ground, JudgedChange, NoChange
+from playbooks.facts import short
 from playbooks.mechanisms import UNKNOWN_MECHANISM
-from playbooks.model import Evidence, Finding, Incident
+from playbooks.model import Entity, Evidence, Finding, Incident
 from playbooks.observations import Observations
 from playbooks.wording import Wording, word
 
@@ -66,7 +67,7 @@ def propose(scribe: Scribe, hypothesis: Hypothesis, confidence: float, rank: int
         cause=hypothesis.mechanism.cause,
         title=worded.title,
         service=hypothesis.place.service,
-        entity=hypothesis.mechanism.entity,
+        entity=hypothesis.mechanism.entity or Entity(kind="service", name=hypothesis.place.service),
         change=change.change_id if change else None,
         confidence=confidence,
         why=_why(hypothesis, speaking, scribe.none),
@@ -107,14 +108,17 @@ def _speaking(hypothesis: Hypothesis) -> list[Finding]:
 
 
 def _against(hypothesis: Hypothesis) -> list[Finding]:
+    """What weighs against the mechanism, and what the service's own measurements deny."""
     named = [f for f in hypothesis.mechanism.against if f.why and not _mere_silence(f)]
-    rest = [f for f in hypothesis.findings if f.state == "no" and not _mere_silence(f)]
+    rest = [f for f in hypothesis.findings if f.state == "no" and f.judge.startswith(("series.", "spans."))]
     return _unique([*named, *sorted(rest, key=lambda f: (-f.strength, f.judge, f.why))])
 
 
 def _mere_silence(finding: Finding) -> bool:
-    """That no message speaks of a mechanism weighs against it, but tells a person nothing."""
-    return finding.state == "no" and finding.judge.startswith("message_")
+    """What weighs against a mechanism but tells a person nothing: silent messages, a change spoken of already."""
+    return (
+        finding.state == "no" and finding.judge.startswith("message_")
+    ) or finding.judge == "signal.change"
 
 
 def _cited(scribe: Scribe, findings: Sequence[Finding], most: int) -> list[str]:
@@ -168,7 +172,20 @@ def _why(hypothesis: Hypothesis, speaking: Sequence[Finding], none: NoChange) ->
         and none.cause == hypothesis.mechanism.cause
     ):
         parts.insert(0, none.why)
-    return "; ".join(_clean(part) for part in parts)[:_LONGEST_WHY] or "Nothing stands out more than this."
+    return _joined(parts) or "Nothing stands out more than this."
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """As many of the parts as fit, the first whatever its length; a part that only repeats is left out."""
+    text = ""
+    for part in (_clean(part) for part in parts):
+        if part[:40] in text:
+            continue
+        longer = f"{text}; {part}" if text else part
+        if text and len(longer) > _LONGEST_WHY:
+            break
+        text = longer
+    return short(text, _LONGEST_WHY)
 
 
 def _clean(text: str) -> str:
@@ -178,11 +195,12 @@ def _clean(text: str) -> str:
 def _against_text(hypothesis: Hypothesis, silent: Sequence[Finding]) -> str:
     change = hypothesis.place.change
     parts = [f.why for f in silent if f.why][:3]
-    if change is not None and change.against:
+    if change is not None and change.against and (not parts or change.against != NOTHING_AGAINST):
         parts.insert(0, change.against)
-    if hypothesis.others and not parts:
-        parts.append(f"{hypothesis.others[0].cause.replace('_', ' ')} would look alike")
-    return "; ".join(_clean(part) for part in parts) or "Nothing that was asked speaks against it."
+    rivals = [m for m in hypothesis.others if m.cause != UNKNOWN_MECHANISM]
+    if rivals and not parts:
+        parts.append(f"{rivals[0].cause.replace('_', ' ')} would look the same")
+    return _joined(parts) or "Nothing that was asked speaks against it."
 
 
 def _step(worded: Wording) -> NextStep:

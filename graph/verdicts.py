@@ -62,12 +62,12 @@ def _sentence(best: Proposal) -> str:
     return f"{place} How is less clear; perhaps: {best.title}."
 
 
+_WORDS = ((0.95, "Almost certain:"), (0.80, "Very likely:"), (0.60, "Likely:"), (0.35, "Possible:"))
+
+
 def _how_sure(confidence: float) -> str:
-    if confidence >= 0.85:
-        return "Very likely:"
-    if confidence >= 0.6:
-        return "Probably:"
-    return "Possibly:" if confidence >= 0.35 else "A guess, not more:"
+    """The same words as beside the number: what is read must not depend on where."""
+    return next((word for least, word in _WORDS if round(confidence, 2) >= least), "A guess, not more:")
 
 
 def _recovered(incident: Incident, suspects: Suspects) -> str | None:

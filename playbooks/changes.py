@@ -23,6 +23,7 @@ from playbooks.change_rivals import Rival, rivals
 from playbooks.look import FaultLook
 from playbooks.model import Finding
 
+NOTHING_AGAINST = "nothing known speaks against it"
 _PRIOR = -1.2
 _PER_VEHICLE = -0.25
 _PER_INSIDE = -0.4
@@ -319,7 +320,7 @@ def _why(item: _Weighed, look: FaultLook) -> str:
         if fit.seen is not None and fit.mechanism.value > 0:
             sentence += f", and {describe(fit.seen)}"
     if fit.common:
-        sentence += f" (both speak of {', '.join(fit.common[:3])})"
+        sentence += f" (shared words: {', '.join(fit.common[:3])})"
     return sentence
 
 
@@ -330,7 +331,7 @@ def _against(item: _Weighed) -> str:
     )
     if doubts:
         return doubts[0][2]
-    return "its diff is not known" if item.fit.trace is None else "nothing known speaks against it"
+    return "its diff is not known" if item.fit.trace is None else NOTHING_AGAINST
 
 
 def _no_change(

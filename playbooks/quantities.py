@@ -64,4 +64,11 @@ def compared(usual: float, now: float, unit: str) -> str:
     """From what to what, and by which factor where that is telling."""
     text = f"{shown(usual, unit)} → {shown(now, unit)}"
     factor = now / usual if usual > 0 and now > 0 else 0.0
+    if factor >= 10:
+        return f"{text} ({factor:,.0f} times)"
     return f"{text} ({factor:.2g} times)" if factor >= 1.3 or 0 < factor <= 0.75 else text
+
+
+def spreads(z: float) -> str:
+    """A standardised shift in words: measures are capped, so that a large one is only said to be large."""
+    return "far outside its usual range" if z >= 20 else f"to {z:.0f} times its usual spread"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from playbooks.facts import STRONGEST
 from playbooks.model import Entity, Finding
+from playbooks.quantities import spreads
 from playbooks.signals import Callee, ServiceSignals
 
 YES_FROM = 2.5
@@ -65,12 +66,12 @@ def _finding(name: str, score: float | None, service: str, entity: Entity | None
         return None
     words = WORDS[name]
     if score >= YES_FROM:
-        why = f"{words} rose by {min(score, 99.0):.1f} robust deviations"
+        why = f"{words} rose {spreads(score)}"
         strength = min(STRONGEST, score)
         return Finding(
             judge=f"signal.{name}", state="yes", strength=strength, why=why, service=service, entity=entity
         )
-    why = f"{words} did not rise ({max(score, -99.0):.1f} robust deviations)"
+    why = f"{words} did not rise"
     return Finding(
         judge=f"signal.{name}", state="no", strength=6.0 * (1.0 - max(0.0, score)), why=why, service=service
     )
@@ -101,5 +102,5 @@ def _change(signals: ServiceSignals) -> Finding | None:
     if signals.change_probability is None:
         return None
     found = _finding("change", 10.0 * signals.change_probability, signals.service)
-    why = f"a change is guilty with a probability of {signals.change_probability:.0%}"
+    why = f"the timing and diff of a change fit ({signals.change_probability:.0%})"
     return found.model_copy(update={"why": why}) if found else None

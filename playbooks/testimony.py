@@ -18,7 +18,7 @@ from playbooks.logmix import pattern
 from playbooks.messages import Message
 from playbooks.model import Evidence, Finding
 from playbooks.observations import Observations
-from playbooks.quantities import clock, compared, shown, unit_of
+from playbooks.quantities import clock, compared, shown, spreads, unit_of
 from playbooks.suspects import Move, Suspects
 
 _NOTABLE = 3.0
@@ -97,7 +97,7 @@ def _metric_name(desk: Desk, move: Move) -> str:
 
 def _move(desk: Desk, service: str, kind: str, move: Move, state: str) -> Finding:
     unit = unit_of(desk.suspects.measured.prepared.series.keys[move.row].metric)
-    value = f"{compared(move.usual, move.now, unit)}, {move.z:.1f} robust deviations"
+    value = f"{_metric_name(desk, move)}: {compared(move.usual, move.now, unit)}, {spreads(move.z)}"
     evidence = series_evidence(desk, move.row, value)
     if state == "yes":
         verb = "rose" if move.now >= move.usual else "fell"
@@ -214,7 +214,15 @@ def _from_logs(desk: Desk, service: str) -> Iterable[Finding]:
         why = f"“{short(shift.statement, 140)}” {verb}: in {before} requests before, {during} now{since}"
         judge = "logs.errors" if shift.severe else "logs.mix"
         yield _span_finding(
-            judge, service, z, why, _cite(reading, f"{service}: {short(shift.statement, 140)}", during)
+            judge,
+            service,
+            z,
+            why,
+            _cite(
+                reading,
+                f"{service}: {short(shift.statement, 140)}",
+                f"{before} requests before, {during} now",
+            ),
         )
 
 
@@ -230,7 +238,7 @@ def _from_patterns(desk: Desk, service: str) -> Iterable[Finding]:
             service,
             min(row.more, 20.0),
             why,
-            _cite(reading, short(row.pattern, 140), f"{row.count:g}"),
+            _cite(reading, short(row.pattern, 140), why),
         )
 
 

@@ -57,7 +57,8 @@ def judge_recovered(reach: Reach, scene: Scene) -> DetailedFinding:
     if len(quiet) < QUIET_SAMPLES or lasted < QUIET_SECONDS:
         why = f"back in its usual range for {lasted:.0f} s only ({len(quiet)} samples)"
         return unknown("recovered", why, scene)
-    why = f"back in its usual range for {lasted:.0f} s ({len(quiet)} samples) after {worst:.1f} deviations"
+    back = f"back in its usual range for {lasted:.0f} s ({len(quiet)} samples)"
+    why = f"{back} after {worst:.1f} times its usual spread"
     strength = 4.0 + min(4.0, lasted / 120.0)
     return finding(Ruling(judge="recovered", state="yes", why=why, strength=strength), scene)
 

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graph.calibration import first_confidence, load_calibration
+from graph.refinement import LEAST_LABELS, Outcome, interval_width, refine
+from graph.traits import Traits
+
+SHIPPED = load_calibration()
+BROAD = Traits(ahead=2.0, strength=4.0, agreeing=2, opposing=0, sources=2, visible=True, share=0.8)
+THIN = replace(BROAD, visible=False)
+
+outcomes = st.lists(
+    st.builds(Outcome, raw=st.floats(0.0, 1.0), traits=st.sampled_from([BROAD, THIN]), right=st.booleans()),
+    max_size=40,
+)
+hours = st.lists(st.floats(0.0, 1.0), max_size=20)
+law = settings(max_examples=60, deadline=None, derandomize=True)
+PLACES = [(raw, traits) for raw in (0.1, 0.5, 0.8, 0.97) for traits in (BROAD, THIN)]
+
+
+def _labels(right: int, wrong: int, raw: float = 0.7) -> list[Outcome]:
+    return [Outcome(raw, BROAD, True)] * right + [Outcome(raw, BROAD, False)] * wrong
+
+
+@law
+@given(outcomes, hours, st.floats(0.0, 1.0), st.sampled_from([BROAD, THIN]))
+def test_a_right_label_lowers_no_confidence_and_a_wrong_one_raises_none(
+    known: list[Outcome], quiet: list[float], raw: float, traits: Traits
+) -> None:
+    before = refine(SHIPPED, known, quiet)
+    right = refine(SHIPPED, [*known, Outcome(raw, traits, True)], quiet)
+    wrong = refine(SHIPPED, [*known, Outcome(raw, traits, False)], quiet)
+    for place in PLACES:
+        usual = first_confidence(*place, before)
+        assert first_confidence(*place, right) >= usual - 1e-12
+        assert first_confidence(*place, wrong) <= usual + 1e-12
+
+
+@law
+@given(outcomes, hours, st.randoms(use_true_random=False))
+def test_the_order_of_labels_and_hours_changes_nothing(
+    known: list[Outcome], quiet: list[float], random: object
+) -> None:
+    assert refine(SHIPPED, known, quiet) == refine(SHIPPED, known[::-1], quiet[::-1])
+
+
+@law
+@given(outcomes, st.floats(0.0, 1.0), st.sampled_from([BROAD, THIN]), st.booleans())
+def test_one_label_hardly_moves_anything(
+    known: list[Outcome], raw: float, traits: Traits, right: bool
+) -> None:
+    before, after = refine(SHIPPED, known), refine(SHIPPED, [*known, Outcome(raw, traits, right)])
+    for place in PLACES:
+        assert abs(first_confidence(*place, after) - first_confidence(*place, before)) < 0.06
+
+
+def test_without_experience_the_shipped_model_stands() -> None:
+    refined = refine(SHIPPED, [])
+    for place in PLACES:
+        assert first_confidence(*place, refined) == first_confidence(*place, SHIPPED)
+    assert not refined.calibrated
+
+
+def test_many_labels_outweigh_the_shipped_model() -> None:
+    often_wrong = refine(SHIPPED, _labels(60, 140))
+    assert first_confidence(0.7, BROAD, often_wrong) == pytest.approx(0.3, abs=0.08)
+
+
+def test_loud_fault_free_hours_make_less_sure_and_silent_ones_leave_it() -> None:
+    usual = first_confidence(0.7, BROAD, SHIPPED)
+    assert first_confidence(0.7, BROAD, refine(SHIPPED, [], [0.9] * 50)) < usual - 0.02
+    assert first_confidence(0.7, BROAD, refine(SHIPPED, [], [0.01] * 50)) == pytest.approx(usual, abs=0.01)
+
+
+def test_nineteen_labels_are_too_few_to_be_called_calibrated() -> None:
+    assert not refine(SHIPPED, _labels(15, LEAST_LABELS - 16)).calibrated
+    assert refine(SHIPPED, _labels(15, LEAST_LABELS - 15)).calibrated
+
+
+def test_twenty_rights_and_no_wrong_bound_the_accuracy_well_enough() -> None:
+    assert interval_width(20, 20) < 0.2 < interval_width(16, 20)
+    assert refine(SHIPPED, _labels(20, 0)).calibrated
+
+
+def test_labels_that_contradict_the_refined_confidence_are_not_called_calibrated() -> None:
+    assert not refine(SHIPPED, _labels(2, 18, raw=0.97)).calibrated
+
+
+def test_the_refined_model_says_how_many_labels_it_rests_on() -> None:
+    refined = refine(SHIPPED, _labels(3, 1))
+    assert refined.labels == 4
+    assert refined.version == f"{SHIPPED.version}+4-labels"
+
+
+def test_labels_of_thin_evidence_move_only_its_own_ceiling() -> None:
+    refined = refine(SHIPPED, [Outcome(0.97, THIN, True)] * 10)
+    assert refined.ceiling == SHIPPED.ceiling
+    assert refined.thin_ceiling > SHIPPED.thin_ceiling
