@@ -36,7 +36,7 @@ _TRAITS = ("balance", "sources", "ahead", "share")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One held-out ranking: its raw confidences, and where in it the truth is (None: not proposed, or no fault)."""
+    """One held-out ranking: raw confidences, and the truth's place (None: not proposed, or no fault)."""
 
     name: str
     system: str
@@ -48,6 +48,7 @@ class Row:
 
     @property
     def right(self) -> bool:
+        """Whether the first proposal is right."""
         return self.truth == 0
 
 
@@ -62,6 +63,7 @@ class Candidate:
 
     @property
     def ceilings(self) -> tuple[float, float]:
+        """The ceilings where the evidence is broad and where it is thin."""
         return (CEILING, THIN_CEILING) if self.guarded else (1.0, 1.0)
 
 
@@ -186,14 +188,17 @@ class Scored:
 
     @property
     def sure(self) -> float:
+        """The first confidence."""
         return max(self.said.confidences, default=0.0)
 
     @property
     def confidently_wrong(self) -> bool:
+        """Whether it is wrong at 0.8 or more."""
         return self.sure >= CONFIDENT and not self.row.right
 
     @property
     def loss(self) -> float:
+        """The log loss."""
         p = min(max(self.sure, 1e-4), 1 - 1e-4)
         return -math.log(p if self.row.right else 1 - p)
 
@@ -215,9 +220,9 @@ class Choice:
 def choose(
     across: Mapping[str, Sequence[Scored]], within: Mapping[str, Sequence[Scored]], most_wrong: float
 ) -> Choice:
-    """The simplest candidate within one standard error of the best, of those that are rarely confidently wrong.
+    """The simplest candidate within one standard error of the best, of those rarely confidently wrong.
 
-    Compared by leave-one-system-out log loss, case by case (the standard error is of the difference).
+    Compared by leave-one-system-out log loss; the standard error is the best one's (Breiman et al. 1984).
     """
     named = {c.name: c for c in CANDIDATES}
     wrong = {
@@ -227,8 +232,8 @@ def choose(
     losses = {name: np.array([s.loss for s in across[name]]) for name in named}
     allowed = [name for name in named if wrong[name] <= most_wrong] or list(named)
     best = min(allowed, key=lambda name: float(losses[name].mean()))
-    gap = {name: losses[name] - losses[best] for name in allowed}
-    near = [n for n in allowed if gap[n].mean() <= gap[n].std(ddof=1) / math.sqrt(len(gap[n])) + 1e-12]
+    bar = float(losses[best].mean() + losses[best].std(ddof=1) / math.sqrt(len(losses[best])))
+    near = [name for name in allowed if float(losses[name].mean()) <= bar]
     chosen = min(near, key=lambda n: (named[n].parameters, float(losses[n].mean())))
     reasons = {}
     for name in named:
@@ -237,7 +242,7 @@ def choose(
         elif name not in near:
             reasons[name] = "worse by more than one standard error"
         else:
-            reasons[name] = "chosen" if name == chosen else "no better by one standard error, less simple"
+            reasons[name] = "chosen" if name == chosen else "not better by one standard error, less simple"
     return Choice(named[chosen], reasons)
 
 

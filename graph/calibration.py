@@ -40,8 +40,8 @@ class Calibration(BaseModel):
     """The fitted map of the first confidence, and where it comes from.
 
     With p the raw confidence of the first proposal, its calibrated one is
-    ceiling x sigmoid(offset + rise ln p - fall ln(1 - p) + weights x traits): Platt scaling where rise and fall
-    are alike (temperature scaling where the offset is 0 too), beta calibration (Kull et al. 2017) otherwise.
+    ceiling x sigmoid(offset + rise ln p - fall ln(1 - p) + weights x traits): Platt scaling where rise and
+    fall are alike (temperature scaling where the offset is 0 too), beta calibration (Kull et al. 2017) else.
     `ceiling` holds where the evidence is broad, `thin_ceiling` where it is thin (`is_thin`).
     `abstain_below`: a first confidence under it is no answer.
     `calibrated`: whether enough of a site's own outcomes stand behind it; never true as shipped.
