@@ -115,7 +115,7 @@ def _against(hypothesis: Hypothesis) -> list[Finding]:
 
 
 def _mere_silence(finding: Finding) -> bool:
-    """What weighs against a mechanism but tells a person nothing: silent messages, a change spoken of already."""
+    """What weighs against a mechanism but tells a person nothing: silence, a change spoken of before."""
     return (
         finding.state == "no" and finding.judge.startswith("message_")
     ) or finding.judge == "signal.change"
@@ -164,7 +164,7 @@ def _why(hypothesis: Hypothesis, speaking: Sequence[Finding], none: NoChange) ->
     """One sentence: the change first where one is guilty, then the strongest finding."""
     change = hypothesis.place.change
     parts = [change.why] if change is not None and change.why else []
-    parts += [f.why for f in speaking if f.why][: 1 if parts else 2]
+    parts += [f.why for f in speaking if f.why][:4]
     if (
         change is None
         and none.mechanism is not None
@@ -176,15 +176,14 @@ def _why(hypothesis: Hypothesis, speaking: Sequence[Finding], none: NoChange) ->
 
 
 def _joined(parts: Sequence[str]) -> str:
-    """As many of the parts as fit, the first whatever its length; a part that only repeats is left out."""
+    """The parts that fit, the first whatever its length; one that only repeats is left out."""
     text = ""
     for part in (_clean(part) for part in parts):
         if part[:40] in text:
             continue
         longer = f"{text}; {part}" if text else part
-        if text and len(longer) > _LONGEST_WHY:
-            break
-        text = longer
+        if not text or len(longer) <= _LONGEST_WHY:
+            text = longer
     return short(text, _LONGEST_WHY)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from playbooks.facts import short
 from playbooks.look import FaultLook, Moved
 
 MOST_TEXT = 2_000
@@ -149,7 +150,7 @@ _SAID: Mapping[Effect, str] = {
 def describe(shown: Shown) -> str:
     """The effect in words, with what carries it."""
     said = _SAID.get(shown.effect, f"what is seen speaks of {shown.effect.value.replace('_', ' ')}")
-    return f"{said}: {shown.text[:120]}"
+    return f"{said}: {short(shown.text, 64)}"
 
 
 def effects_in(text: str) -> dict[Effect, float]:
