@@ -21,6 +21,9 @@ CALIBRATION: Final = Path(__file__).with_name("calibration.json")
 EDGE: Final = 0.01
 """Raw confidences are read no closer to 0 and 1 than this: beyond it the ranking has no say."""
 
+PLAIN: Final = 6.0
+"""Robust deviations from which on a symptom is plain: fault-free hours reach five now and then."""
+
 
 class Conformal(BaseModel):
     """What the conformal set rests on.
@@ -83,10 +86,10 @@ def load_calibration(path: Path = CALIBRATION) -> Calibration:
 def is_thin(traits: Traits) -> bool:
     """Whether little stands behind the ranking.
 
-    The symptom does not show in the alerted service's own series, or the proposed service is the loudest
-    in no kind of evidence.
+    The symptom does not show in the alerted service's own series, or no further than it does now and then
+    when nothing is wrong.
     """
-    return not traits.visible or traits.agreeing == 0
+    return not traits.visible or traits.excess < PLAIN
 
 
 def numbers(traits: Traits) -> dict[str, float]:

@@ -27,6 +27,8 @@ _INFORMATION = 0.16
 _FAULT_FREE_LABELS = 5.0
 _OFFSETS = np.arange(-400, 401) / 100.0
 _SURE = 0.6
+# Ten rights on thin evidence, and no wrong, before it may be believed at 0.8.
+_THIN_PRIOR = 100.0
 _CHANCES = np.arange(1, 2000) / 2000.0
 
 
@@ -42,8 +44,8 @@ class Outcome:
 def refine(model: Calibration, outcomes: Sequence[Outcome], fault_free: Sequence[float] = ()) -> Calibration:
     """The model as the site's own experience moves it.
 
-    The offset moves to its posterior mode, each ceiling to its posterior mean; neither can fall by a label
-    that says "right", nor rise by one that says "wrong". Order does not matter.
+    The offset moves to its posterior mode, and the ceiling of thin evidence rises where thin evidence proved
+    right; no "right" lowers a confidence, no "wrong" raises one. Order does not matter.
 
     Args:
         model: the shipped calibration; not one that was refined, or labels would count twice.
@@ -55,8 +57,7 @@ def refine(model: Calibration, outcomes: Sequence[Outcome], fault_free: Sequence
         update={
             "version": f"{model.version}+{len(outcomes)}-labels",
             "offset": offset,
-            "ceiling": _ceiling(model, outcomes, thin=False),
-            "thin_ceiling": _ceiling(model, outcomes, thin=True),
+            "thin_ceiling": _thin_ceiling(model, outcomes),
             "labels": len(outcomes),
         }
     )
@@ -73,7 +74,7 @@ def _moved(model: Calibration, outcomes: Sequence[Outcome], fault_free: Sequence
         (_score(model, each), _cap(model, each.traits), each.right, 1.0) for each in outcomes
     )
     each_hour = min(_FAULT_FREE_LABELS / max(len(fault_free), 1), 1.0)
-    said += [(_raw_score(model, top), model.thin_ceiling, False, each_hour) for top in sorted(fault_free)]
+    said += [(_raw_score(model, top), model.ceiling, False, each_hour) for top in sorted(fault_free)]
     for score, cap, right, weight in said:
         p = cap / (1.0 + np.exp(-(score + _OFFSETS)))
         gain = gain + weight * np.log(p if right else 1.0 - p)
@@ -96,12 +97,15 @@ def _cap(model: Calibration, traits: Traits) -> float:
     return model.thin_ceiling if is_thin(traits) else model.ceiling
 
 
-def _ceiling(model: Calibration, outcomes: Sequence[Outcome], *, thin: bool) -> float:
-    """How often the surest are right here: a beta posterior's mean, the shipped ceiling its prior."""
-    prior = model.thin_ceiling if thin else model.ceiling
-    sure = [o for o in outcomes if is_thin(o.traits) == thin and sigmoid(_score(model, o)) >= _SURE]
+def _thin_ceiling(model: Calibration, outcomes: Sequence[Outcome]) -> float:
+    """How far thin evidence may be believed: as shipped, or as far as it proved right here.
+
+    A beta posterior's mean, the shipped ceiling its prior. It never falls: wrong labels move the offset.
+    """
+    sure = [o for o in outcomes if is_thin(o.traits) and sigmoid(_score(model, o)) >= _SURE]
     right = sum(each.right for each in sure)
-    return (PRIOR_LABELS * prior + right) / (PRIOR_LABELS + len(sure))
+    proved = (_THIN_PRIOR * model.thin_ceiling + right) / (_THIN_PRIOR + len(sure))
+    return min(max(proved, model.thin_ceiling), model.ceiling)
 
 
 def _enough(model: Calibration, outcomes: Sequence[Outcome]) -> bool:

@@ -37,7 +37,8 @@ class Traits:
     `strength`: its log-odds, unscaled.
     `agreeing`: kinds of evidence in which no other service is louder; `opposing`: in which one is.
     `sources`: how many of metrics, traces of the incident window and logs could be compared at all.
-    `visible`: whether the alerted service's own series show the symptom.
+    `visible`: whether the alerted service's own series show the symptom; `excess`: how far at its worst, in
+    robust deviations, 0 where it is not visible.
     `share`: the largest part of the symptom that the proposed service explains itself, 0..1.
     """
 
@@ -47,6 +48,7 @@ class Traits:
     opposing: int
     sources: int
     visible: bool
+    excess: float
     share: float
 
 
@@ -55,7 +57,16 @@ def traits_of(
 ) -> Traits:
     """The traits of proposing `service` first; `also`: further kinds that accuse it (changes, database)."""
     if service not in suspects.services:
-        return Traits(0.0, 0.0, len(set(also)), 0, _sources(suspects), _visible(suspects), 0.0)
+        return Traits(
+            ahead=0.0,
+            strength=0.0,
+            agreeing=len(set(also)),
+            opposing=0,
+            sources=_sources(suspects),
+            visible=suspects.measured.symptom.visible,
+            excess=_excess(suspects),
+            share=0.0,
+        )
     row = suspects.services.index(service)
     others = [score for name, score in odds.scores.items() if name != service]
     own = odds.scores[service]
@@ -66,7 +77,8 @@ def traits_of(
         agreeing=agreeing + len(set(also)),
         opposing=opposing,
         sources=_sources(suspects),
-        visible=_visible(suspects),
+        visible=suspects.measured.symptom.visible,
+        excess=_excess(suspects),
         share=float(min(max(suspects.features[row, _COLUMNS[name]] for name in _SHARES), 1.0)),
     )
 
@@ -92,5 +104,6 @@ def _sources(suspects: Suspects) -> int:
     return int(bool(measured.prepared.meanings)) + int(traced) + int(logged)
 
 
-def _visible(suspects: Suspects) -> bool:
-    return bool(suspects.measured.symptom.visible)
+def _excess(suspects: Suspects) -> float:
+    view = suspects.measured.symptom
+    return float(view.excess[view.template.first :].max()) if view.visible else 0.0

@@ -25,10 +25,12 @@ from graph.calibration import (
 from graph.traits import Traits
 
 PLAIN = Calibration(
-    format=1, version="t", method="t", offset=0.0, rise=1.0, fall=1.0, weights={}, ceiling=1.0, thin_ceiling=0.75,
-    abstain_below=0.2, conformal=Conformal(level=0.9, threshold=0.5, cases=30), provenance={},
+    format=1, version="t", method="t", offset=0.0, rise=1.0, fall=1.0, weights={}, ceiling=1.0,
+    thin_ceiling=0.75, abstain_below=0.2, conformal=Conformal(level=0.9, threshold=0.5, cases=30), provenance={},
 )  # fmt: skip
-BROAD = Traits(ahead=2.0, strength=4.0, agreeing=2, opposing=0, sources=2, visible=True, share=0.8)
+BROAD = Traits(
+    ahead=2.0, strength=4.0, agreeing=2, opposing=0, sources=2, visible=True, excess=20.0, share=0.8
+)
 
 traits = st.builds(
     Traits,
@@ -38,6 +40,7 @@ traits = st.builds(
     opposing=st.integers(0, 5),
     sources=st.integers(0, 3),
     visible=st.booleans(),
+    excess=st.floats(0, 20),
     share=st.floats(0, 1),
 )
 models = st.builds(
@@ -102,13 +105,13 @@ def test_thin_evidence_is_never_believed_beyond_its_ceiling(
     raw: float, seen: Traits, model: Calibration
 ) -> None:
     assert first_confidence(raw, replace(seen, visible=False), model) <= model.thin_ceiling
-    assert first_confidence(raw, replace(seen, agreeing=0), model) <= model.thin_ceiling
+    assert first_confidence(raw, replace(seen, excess=5.0), model) <= model.thin_ceiling
 
 
 def test_as_shipped_thin_evidence_cannot_reach_a_confidence_that_people_act_on() -> None:
     model = load_calibration()
     assert first_confidence(1.0, replace(BROAD, visible=False), model) < 0.8
-    assert first_confidence(1.0, replace(BROAD, agreeing=0), model) < 0.8
+    assert first_confidence(1.0, replace(BROAD, excess=5.2), model) < 0.8
     assert not is_thin(BROAD)
 
 
@@ -206,7 +209,7 @@ def test_the_shipped_model_says_where_it_comes_from_and_does_not_call_itself_cal
     assert model.calibrated is False
     assert model.labels == 0
     assert {"fitted", "date", "cases"} <= set(model.provenance)
-    assert date.fromisoformat(model.provenance["date"])
+    assert date.fromisoformat(model.provenance["date"]) >= date(2026, 11, 23)
     assert any(name.startswith("leave one system out: ECE") for name in model.provenance)
     assert model.conformal.cases >= 9
 

@@ -13,7 +13,7 @@ from graph.traits import KINDS, Traits, traits_of
 from playbooks.callgraph import call_graph
 from playbooks.observations import Observations
 from playbooks.suspects import FEATURES, Suspects, examine
-from tests.playbooks.judged import Shop
+from tests.playbooks.judged import NOW, Shop
 
 SHOP = Shop(traces=(4, 4))
 BASE = examine(SHOP.incident(), Observations(SHOP.readings("metrics edges")))
@@ -75,11 +75,23 @@ def test_one_service_alone_is_ahead_of_nothing() -> None:
 )
 def test_other_names_in_another_order_have_the_same_traits(table: list[list[float]]) -> None:
     one, two = _suspects(table), _suspects(table[::-1], ("x", "y", "z"))
-    assert traits_of(one, rank_services(one), "b") == traits_of(two, rank_services(two), "y")
     first, last = traits_of(one, rank_services(one), "a"), traits_of(two, rank_services(two), "z")
-    assert first.agreeing == last.agreeing
-    assert first.ahead == pytest.approx(last.ahead)
+    assert (first.agreeing, first.opposing, first.share) == (last.agreeing, last.opposing, last.share)
+    assert first.ahead == pytest.approx(last.ahead, abs=1e-9)
+    assert first.strength == pytest.approx(last.strength, abs=1e-9)
 
 
 def test_an_incident_a_year_earlier_has_the_same_traits() -> None:
-    assert timedelta(days=365) and _traits({("a", "cpu"): 3.0}) == _traits({("a", "cpu"): 3.0})
+    found = []
+    for now in (NOW, NOW - timedelta(days=365)):
+        shop = Shop(traces=(4, 4), now=now)
+        suspects = examine(shop.incident(), Observations(shop.readings("metrics edges")))
+        found.append(traits_of(suspects, rank_services(suspects), "checkout"))
+    assert found[0] == found[1]
+
+
+def test_a_symptom_that_is_not_visible_has_no_excess() -> None:
+    quiet = replace(BASE.measured.symptom, visible=False)
+    suspects = replace(BASE, measured=replace(BASE.measured, symptom=quiet))
+    found = traits_of(suspects, rank_services(suspects), "checkout")
+    assert (found.visible, found.excess) == (False, 0.0)
