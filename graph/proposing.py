@@ -6,7 +6,7 @@ Words and citations only; the probabilities are given.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connectors.answers import Commits, Timeline
 from connectors.contract import Reading, Source
@@ -75,7 +75,7 @@ def propose(scribe: Scribe, hypothesis: Hypothesis, confidence: float, rank: int
         against=tuple(name for name in dict.fromkeys(against) if name not in evidence),
         against_text=_against_text(hypothesis, silent),
         check_yourself=worded.check,
-        next_step=_step(worded),
+        next_step=_step(_first_step(hypothesis, worded, _facts(scribe.incident, hypothesis))),
         mechanism_confidence=hypothesis.mechanism.probability,
         alternatives=tuple(m.cause for m in hypothesis.others[:3] if m.cause != UNKNOWN_MECHANISM),
     )
@@ -100,11 +100,14 @@ def _unique(findings: Iterable[Finding]) -> list[Finding]:
 
 def _speaking(hypothesis: Hypothesis) -> list[Finding]:
     """What speaks for it: the mechanism's findings with evidence, then the service's, loudest first."""
-    own = [f for f in hypothesis.mechanism.findings if f.evidence]
+    # What was found first; that something else was excluded comes last.
+    own = sorted((f for f in hypothesis.mechanism.findings if f.evidence), key=lambda f: f.state != "yes")
+    excluded = [f for f in own if f.state != "yes"]
+    own = [f for f in own if f.state == "yes"]
     rest = sorted(
         (f for f in hypothesis.findings if f.state == "yes"), key=lambda f: (-f.strength, f.judge, f.why)
     )
-    return _unique([*own, *rest])
+    return _unique([*own, *rest, *excluded])
 
 
 def _against(hypothesis: Hypothesis) -> list[Finding]:
@@ -200,6 +203,18 @@ def _against_text(hypothesis: Hypothesis, silent: Sequence[Finding]) -> str:
     if rivals and not parts:
         parts.append(f"{rivals[0].cause.replace('_', ' ')} would look the same")
     return _joined(parts) or "Nothing that was asked speaks against it."
+
+
+# What is mended in the database itself is mended there, whoever brought it.
+_MENDED_IN_PLACE = frozenset({"table", "index", "statement", "database"})
+
+
+def _first_step(hypothesis: Hypothesis, worded: Wording, facts: dict[str, str]) -> Wording:
+    """Roll back what a guilty change brought, unless the remedy lies in the database."""
+    entity = hypothesis.mechanism.entity
+    if hypothesis.place.change is None or (entity is not None and entity.kind in _MENDED_IN_PLACE):
+        return worded
+    return word(replace(hypothesis.mechanism, cause="bad_deploy"), hypothesis.place.service, facts)
 
 
 def _step(worded: Wording) -> NextStep:

@@ -107,15 +107,27 @@ def readings_of(record: Record, thread: str, ids: Iterable[str]) -> tuple[Readin
     return tuple(each for each in record.get_readings(thread, ids) if isinstance(each, Reading))
 
 
+# Answers that a source may well not have: their absence does not make it partial.
+_EXTRA = frozenset(
+    {"LogPatterns", "HypotheticalIndexes", "StatementPlan", "SchemaDump", "Activity", "LockChain"}
+)
+
+
 def coverage(asked: Sequence[Asked], not_asked: Sequence[str], why: str) -> dict[str, str]:
-    """What each kind of source contributed: "ok" with at least one answer, else why there is none."""
+    """What each kind of source contributed: "ok", "partly: …" where it left something out, or why nothing."""
     reasons = dict.fromkeys(map(str, Source), "no source of this kind")
     reasons |= dict.fromkeys(not_asked, why)
+    left_out: dict[str, str] = {}
     for each in reversed(asked):
         if isinstance(each.answer, Unavailable):
             reasons[each.answer.source.value] = each.answer.reason
+            if each.question.name not in _EXTRA:
+                left_out[each.answer.source.value] = f"partly: {each.answer.reason}"
     answered = {each.answer.source.value for each in asked if isinstance(each.answer, Reading)}
-    return {name: "ok" if name in answered else f"unavailable: {why}" for name, why in reasons.items()}
+    return {
+        name: left_out.get(name, "ok") if name in answered else f"unavailable: {why}"
+        for name, why in reasons.items()
+    }
 
 
 def weighing_bytes(weighing: Weighing) -> bytes:

@@ -91,7 +91,8 @@ def _no_fault(incident: Incident, suspects: Suspects) -> str | None:
     view = suspects.measured.symptom
     if view.visible or not view.rows or incident.symptom is Symptom.UNKNOWN:
         return None
-    return "Nothing that was asked is outside its usual range, what the alert names included."
+    named = f"What the alert names ({incident.symptom.value} of {incident.service}) is in its usual range"
+    return f"{named}, and no service stands out beyond what chance and small changes would do."
 
 
 def _nothing(verdict: Verdict, text: str, proposals: Sequence[Proposal], sure: float) -> Conclusion:

@@ -95,9 +95,9 @@ def test_a_source_that_says_no_is_shown_and_sinks_nothing() -> None:
     assert [gap.question.name for gap in outcome.gaps] == ["SeriesSweep"]
 
 
-def test_a_source_with_one_answer_is_ok_and_its_gap_is_still_told() -> None:
+def test_a_source_that_left_something_out_is_told_as_partial() -> None:
     outcome = _investigated(FakeSources({"CommitLog": refuses}))
-    assert outcome.coverage["changes"] == "ok"
+    assert outcome.coverage["changes"] == "partly: HTTP 403 from the fake"
     assert [gap.question.name for gap in outcome.gaps] == ["CommitLog"]
 
 
