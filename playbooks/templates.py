@@ -161,9 +161,9 @@ def templates(bodies: Sequence[str]) -> Templates:
     Time grows with the number of different masked lines: a leaf holds a bounded number of clusters.
     """
     marked = {body: masked(body) for body in dict.fromkeys(bodies)}
-    words = {text: _words(text) for text in set(marked.values())}
+    words = {text: _words(text) for text in dict.fromkeys(marked.values())}
     tree: dict[tuple[_Words, str], list[_Cluster]] = defaultdict(list)
-    for line in sorted(set(words.values())):
+    for line in sorted(dict.fromkeys(words.values())):
         first = next((word for word in line if word not in _MARKS), "")
         _place(tree[(_skeleton(line), ANY if _VALUE.search(first) else first)], line)
     leaves = (cluster for leaf in tree.values() for cluster in leaf)

@@ -159,6 +159,12 @@ def test_a_version_that_came_everywhere_at_once_is_new_and_speaks_low() -> None:
     assert findings(told, found.service, None)[0].strength <= 3.0
 
 
+def test_a_value_that_all_spans_had_before_as_well_is_not_new() -> None:
+    spans = _told(lambda *_: True)
+    same = tuple({**a, "service.version": "v1"} for a in spans.attributes)
+    assert _of(lifts(replace(spans, attributes=same), SPLIT), "service.version") is None
+
+
 def test_a_route_that_is_slow_is_found_among_its_services_operations() -> None:
     spans = list[Span]()
     for n in range(600):

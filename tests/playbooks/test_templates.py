@@ -91,6 +91,20 @@ def test_the_order_of_lines_does_not_matter(bodies: list[str], random: Random) -
     assert before.ids == tuple(by_body[body] for body in bodies)
 
 
+_DICE = Random(5)
+CHAIN = sorted(
+    {" ".join(["go", *(place + _DICE.choice("vvvwxyz") for place in "abcdefg")]) for _ in range(80)}
+)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.permutations(CHAIN))
+def test_the_order_of_lines_that_are_all_a_little_alike_does_not_matter(bodies: list[str]) -> None:
+    found, usual = templates(bodies), templates(CHAIN)
+    assert found.texts == usual.texts
+    assert dict(zip(bodies, found.ids, strict=True)) == dict(zip(CHAIN, usual.ids, strict=True))
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(TEXTS)
 def test_repeated_lines_change_nothing(bodies: list[str]) -> None:
