@@ -2,6 +2,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -205,8 +206,9 @@ class Terminal:
     def __init__(self, *arguments: str | Path, state: Path) -> None:
         self.shown = ""
         pid, self._screen = pty.fork()
-        if pid == 0:
-            os.execve(  # pragma: no cover - another process
+        if pid == 0:  # pragma: no cover - another process
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background job's child ignores it
+            os.execve(
                 COMMAND[0], [*COMMAND, *map(str, arguments)], environment(state, TERM="xterm", COLUMNS="100")
             )
         self._pid = pid
