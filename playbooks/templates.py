@@ -155,6 +155,11 @@ def _firsts_merged(groups: Iterable[tuple[str, list[_Words]]]) -> dict[str, list
     return out
 
 
+def _joined(text: str) -> str:
+    """Punctuation closed up, as in writing; words hold none, so different words stay different texts."""
+    return re.sub(r"(?<=[\[({=|]) ", "", re.sub(r" (?=[\[\](){},;:=|])", "", text))
+
+
 def templates(bodies: Sequence[str]) -> Templates:
     """The template of each body. The same lines in another order have the same templates.
 
@@ -168,8 +173,9 @@ def templates(bodies: Sequence[str]) -> Templates:
         _place(tree[(_skeleton(line), ANY if _VALUE.search(first) else first)], line)
     leaves = (cluster for leaf in tree.values() for cluster in leaf)
     groups = _firsts_merged(group for cluster in leaves for group in _settled(cluster.lines))
-    texts = tuple(sorted(groups))
-    number = {line: i for i, text in enumerate(texts) for line in groups[text]}
+    lines = {_joined(text): members for text, members in groups.items()}
+    texts = tuple(sorted(lines))
+    number = {line: i for i, text in enumerate(texts) for line in lines[text]}
     return Templates(tuple(number[words[marked[body]]] for body in bodies), texts)
 
 

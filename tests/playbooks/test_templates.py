@@ -70,6 +70,11 @@ def test_data_in_brackets_is_a_value_and_words_in_brackets_are_words() -> None:
     assert masked("[pay][Inside Payment Service]") == "[pay][Inside Payment Service]"
 
 
+def test_a_template_reads_as_its_line_does() -> None:
+    lines = ("KeyError: no price for item", "[pay][Pay] state=failed, giving up (later)")
+    assert [templates([line]).texts[0] for line in lines] == [lines[0], lines[1].replace(" (", "(")]
+
+
 # --- promises -------------------------------------------------------------------------------------------
 TEXTS = st.lists(
     st.one_of(
