@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bot.locks import held
 from bot.store import Store
-from connectors.contract import Sources, Unavailable
+from connectors.contract import Reading, Sources, Unavailable
 from graph.context import Context, Options, Progress, Weigh
 from graph.decisions import Confirm, Decision, Label, Partly, RuleOut, Skip, SomethingElse, label, pending
 from graph.errors import NotWaitingError, OtherIncidentError
@@ -50,7 +50,8 @@ class Outcome:
 
     `coverage` says for every kind of source "ok" or "unavailable: reason"; `gaps` holds each single
     question without an answer. `partial` says why the budget cut the investigation short, or is empty.
-    `confirmation` is the label of a closed investigation, None where nobody decided.
+    `confirmation` is the label of a closed investigation, None where nobody decided. `notes` is what
+    the readings say about themselves, each note once.
     """
 
     thread: str
@@ -64,6 +65,7 @@ class Outcome:
     partial: str
     ruled_out: tuple[str, ...]
     confirmation: Label | None
+    notes: tuple[str, ...] = ()
 
 
 def _utc_now() -> datetime:
@@ -191,7 +193,13 @@ class Investigator:
             partial=standing.partial,
             ruled_out=standing.ruled_out,
             confirmation=standing.label,
+            notes=_notes(asked),
         )
+
+
+def _notes(asked: Sequence[Asked]) -> tuple[str, ...]:
+    readings = (each.answer for each in asked if isinstance(each.answer, Reading))
+    return tuple(dict.fromkeys(note for reading in readings for note in reading.notes))
 
 
 @dataclass(frozen=True, slots=True)

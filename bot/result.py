@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from bot.investigation import Outcome
+from connectors.case.jsonl import tells_damage
 from graph import model as decided
 from graph.model import Verdict
 from playbooks.model import Evidence as Fact
@@ -155,11 +156,17 @@ def of_outcome(outcome: Outcome) -> Result:
         coverage=dict(sorted(outcome.coverage.items())),
         evidence={key: _evidence(fact) for key, fact in weighing.evidence.items()},
         partial=outcome.partial,
-        caveats=list(outcome.incident.caveats),
+        caveats=_caveats(outcome),
         elapsed_s=round(outcome.elapsed_s, 3),
         queries=outcome.queries,
         llm=LanguageModelResult(),
     )
+
+
+def _caveats(outcome: Outcome) -> list[str]:
+    """What the case says of itself, then which parts of its files were not read."""
+    damage = (note for note in outcome.notes if tells_damage(note))
+    return list(dict.fromkeys((*outcome.incident.caveats, *damage)))
 
 
 class Shares(_Part):

@@ -234,7 +234,7 @@ def _coverage(incident: Incident, result: Result) -> Iterable[RenderableType]:
         )
         label = ""
     label = "Mind"
-    for caveat in incident.caveats:
+    for caveat in result.caveats:
         yield _row(label, Text(one_line(caveat, 300), style="dim"))
         label = ""
     if result.evidence:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
 
 from connectors.case.directory import CaseDirectory
 from connectors.errors import DamagedFileError
 
 Record = dict[str, object]
+_DAMAGE = re.compile(r": \d+ [\w ]*skipped$|: damaged, read up to the damage$|^\d+ files left out: ")
 _decode = json.JSONDecoder().decode  # json.loads would guess each line's encoding first
 
 
@@ -59,6 +61,11 @@ class JsonLines:
         if self.broken:
             return f"{self.name}: none of its {self.broken} lines can be read"
         return f"{self.name} is damaged" if self.cut else None
+
+
+def tells_damage(note: str) -> bool:
+    """Whether a reading's note says that a part of a file was not read."""
+    return _DAMAGE.search(note) is not None
 
 
 def parsed(line: bytes) -> Record | None:
