@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import os
@@ -16,11 +17,13 @@ from bot.safetext import one_line
 EXIT_CODES = """
 Exit codes: 0 the investigation came to its end and the result is printed, whatever the verdict;
 2 the input cannot be used; 4 another process works on the same investigation; 70 a defect of this
-program; 130 interrupted.
+program; 74 the result could not be written; 130 interrupted.
 """
 
 _ALLOCATIONS = 100_000
 """How many objects more than were freed make the garbage collector look; Python's own figure is 700."""
+
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT})
 
 app = typer.Typer(
     name="firstcause",
@@ -55,19 +58,33 @@ def run(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="firstcause", standalone_mode=False)
-    except typer.TyperException as error:
-        return _refused(error.format_message())
-    except BotError as error:
-        return _refused(str(error), error.exit)
-    except (KeyboardInterrupt, typer.Abort):
-        return _refused("interrupted", Exit.INTERRUPTED)
-    except BrokenPipeError:
-        return _hung_up()
-    except Exception as error:  # noqa: BLE001 - the process edge: a defect becomes one line and a file
-        return _defect(error)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - the process edge
+        return _ended_by(error)
     if code == Exit.INTERRUPTED:  # what typer makes of a KeyboardInterrupt
         return _refused("interrupted", Exit.INTERRUPTED)
     return code if isinstance(code, int) else Exit.DONE
+
+
+def _ended_by(error: Exception | KeyboardInterrupt | SystemExit) -> int:
+    """The exit code for what ended the command."""
+    match error:
+        case typer.TyperException():
+            return _refused(error.format_message())
+        case BotError():
+            return _refused(str(error), error.exit)
+        case KeyboardInterrupt() | typer.Abort():
+            return _refused("interrupted", Exit.INTERRUPTED)
+        case BrokenPipeError() | SystemExit(__context__=BrokenPipeError()):  # what typer and rich make of it
+            return _hung_up()
+        case OSError(errno=number) if number in _UNWRITABLE:
+            _let_go()
+            return _refused(f"the result could not be written: {error.strerror}", Exit.UNWRITABLE)
+        case Exception():  # a defect becomes one line and a file
+            return _defect(error)
+        case _:
+            raise error
 
 
 def _refused(message: str, code: Exit = Exit.BAD_INPUT) -> int:
@@ -78,8 +95,18 @@ def _refused(message: str, code: Exit = Exit.BAD_INPUT) -> int:
 
 def _hung_up() -> int:
     """Nobody reads our output any more: that is their decision, and no defect."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _let_go()
     return Exit.DONE
+
+
+def _let_go() -> None:
+    """What is left to write goes nowhere, so that the end of the process does not fail at it again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (each for each in (sys.__stdout__, sys.__stderr__) if each is not None):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
 
 
 def _defect(error: Exception) -> int:

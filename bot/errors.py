@@ -13,6 +13,7 @@ class Exit(IntEnum):
     BAD_INPUT = 2
     BUSY = 4
     INTERNAL = 70
+    UNWRITABLE = 74
     INTERRUPTED = 130
 
 

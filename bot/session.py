@@ -93,7 +93,7 @@ class _Session:
     def _confirm(self) -> Literal["ask", "yes", "no"]:
         if self._wishes.confirm != "ask" or self._wishes.as_json:
             return "no" if self._wishes.confirm == "ask" else self._wishes.confirm
-        if sys.stdin.isatty() and self._err.is_terminal:
+        if sys.stdin is not None and sys.stdin.isatty() and self._err.is_terminal:
             return "ask"
         self._note("nobody to ask here, so nothing is confirmed (--no-confirm says so without this note)")
         return "no"

@@ -9,10 +9,22 @@ import typer
 
 from bot.errors import BadInputError
 
+
+def _case_of(written: str) -> Path:
+    """The case's path, which an empty text is not, though `Path` takes it for the current directory."""
+    if not written:
+        raise BadInputError("--case: the path is empty")
+    return Path(written)
+
+
 CaseOption = Annotated[
     Path,
     typer.Option(
-        "--case", metavar="DIR", help="The recorded case: a directory with a case.yaml.", show_default=False
+        "--case",
+        metavar="DIR",
+        help="The recorded case: a directory with a case.yaml.",
+        show_default=False,
+        parser=_case_of,
     ),
 ]
 JsonOption = Annotated[

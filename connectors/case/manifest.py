@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import yaml
 from pydantic import Field
@@ -14,6 +14,8 @@ from connectors.contract import Frozen, Instant, Window
 from connectors.errors import CaseError
 
 FORMAT = 1
+_YEARS = range(1970, 9001)
+_LATEST_ALERT = timedelta(hours=1)
 _SPACED_ZONE = re.compile(r"\s+(Z|[+-]\d)")  # as YAML 1.1 allows
 
 
@@ -99,7 +101,7 @@ def _check_format(fields: Fields) -> None:
     if number is None:
         raise CaseError(f"case.yaml: format is missing; this version reads format {FORMAT}")
     if number is True or number != FORMAT:
-        raise CaseError(f"case.yaml: format {number} is unknown; this version reads format {FORMAT}")
+        raise CaseError(f"case.yaml: format {number!r} is unknown; this version reads format {FORMAT}")
 
 
 def _window(fields: Fields, at: datetime) -> Window:
@@ -109,6 +111,10 @@ def _window(fields: Fields, at: datetime) -> Window:
     if at <= start:
         raise CaseError(
             f"case.yaml: incident.at {at:%FT%TZ} is outside of the window, which starts {start:%FT%TZ}"
+        )
+    if at > end + _LATEST_ALERT:
+        raise CaseError(
+            f"case.yaml: incident.at {at:%FT%TZ} is more than an hour after window.end {end:%FT%TZ}"
         )
     return Window(start=start, end=min(end, at))
 
@@ -120,6 +126,10 @@ def _time(value: object, field: str) -> datetime:
         at = datetime.fromisoformat(_SPACED_ZONE.sub(r"\1", str(value)))
         if at.tzinfo is None:
             raise CaseError(f"case.yaml: {field} has no time zone: {value}")
+        if at.year not in _YEARS:
+            raise CaseError(
+                f"case.yaml: {field} lies outside of the years {_YEARS[0]} to {_YEARS[-1]}: {value}"
+            )
         return at.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise CaseError(f"case.yaml: {field} is not a time in ISO 8601: {str(value)[:40]!r}") from error

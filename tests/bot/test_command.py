@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 import pty
@@ -158,6 +159,7 @@ def test_an_alert_that_is_no_json_is_one_line(tmp_path: Path) -> None:
     [
         (("investigate", "--cas", "x"), "--case"),
         (("investigat",), "Did you mean 'investigate'"),
+        (("investigate", "--case", ""), "the path is empty"),
         (("investigate",), "Missing option '--case'"),
         (("investigate", "--case", ".", "--yes", "--no-confirm"), "exclude each other"),
         (("investigate", "--case", ".", "--budget-seconds", "0"), "--budget-seconds"),
@@ -197,6 +199,71 @@ def test_an_investigation_cannot_open_the_truth(case: Path, tmp_path: Path) -> N
         check=False, capture_output=True, text=True, env=environment(tmp_path),
     )  # fmt: skip
     assert "ForbiddenFileError" in done.stderr
+
+
+# --- what is read and written -------------------------------------------------------------------------------
+def test_damage_to_a_file_is_told_wherever_the_result_is_shown(case: Path, tmp_path: Path) -> None:
+    at = round((recorded_case.AT.timestamp() - 600) * 10**9)
+    service = {"key": "service.name", "value": {"stringValue": "checkout"}}
+    spans = [
+        {"traceId": f"{n:032x}", "spanId": f"{n:016x}", "name": "GET /", "startTimeUnixNano": str(at + n),
+         "endTimeUnixNano": str(at + n * 997)}
+        for n in range(1, 2000)
+    ]  # fmt: skip
+    lines = [
+        json.dumps(
+            {"resourceSpans": [{"resource": {"attributes": [service]}, "scopeSpans": [{"spans": [span]}]}]}
+        )
+        for span in spans
+    ]
+    packed = gzip.compress("\n".join(["{broken", *lines]).encode())
+    (case / "traces.jsonl.gz").write_bytes(packed[: len(packed) * 3 // 4])
+    told = ("traces.jsonl.gz: damaged, read up to the damage", "traces.jsonl.gz: 1 broken line skipped")
+    page = tmp_path / "report.html"
+    done = run("investigate", "--case", case, "--json", "--report", page, state=tmp_path)
+    caveats = json.loads(done.stdout)["caveats"]
+    assert [caveats.count(note) for note in told] == [1, 1]
+    assert not [caveat for caveat in caveats if caveat.startswith("sampling")]
+    shown = run("investigate", "--case", case, "--no-confirm", state=tmp_path)
+    assert all(note in shown.stdout and note in page.read_text(encoding="utf-8") for note in told)
+
+
+def test_a_closed_stdin_is_nobody_to_ask(case: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, "investigate", "--case", str(case)],
+        check=False, capture_output=True, text=True, env=environment(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "nobody to ask here" in done.stderr
+
+
+@pytest.mark.parametrize("more", [("--no-confirm",), ("--json",)])
+def test_a_reader_that_stops_early_is_no_failure(case: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [*COMMAND, "investigate", "--case", str(case), *more],
+            check=False, stdout=writing, stderr=subprocess.PIPE, text=True, env=environment(tmp_path),
+        )  # fmt: skip
+    finally:
+        os.close(writing)
+    assert done.returncode == 0, done.stderr
+    assert "Broken" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("command", ["version", "schema", "investigate"])
+def test_a_result_that_cannot_be_written_is_one_line(case: Path, tmp_path: Path, command: str) -> None:
+    more = ["--case", str(case), "--no-confirm"] if command == "investigate" else []
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, command, *more],
+            check=False, stdout=full, stderr=subprocess.PIPE, text=True, env=environment(tmp_path),
+        )  # fmt: skip
+    assert done.returncode == 74, done.stderr
+    said = done.stderr.splitlines()[-1]
+    assert said == "firstcause: the result could not be written: No space left on device"
 
 
 # --- a person at a terminal ------------------------------------------------------------------------------

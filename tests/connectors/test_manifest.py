@@ -77,6 +77,7 @@ def test_a_single_note_counts_as_a_list_of_one(case: SmallCase) -> None:
     ("old", "new", "complaint"),
     [
         ("format: 1", "format: 2", "format 2 is unknown; this version reads format 1"),
+        ("format: 1", "format: '1'", "format '1' is unknown"),
         ("format: 1", "format: true", "format True is unknown"),
         ("format: 1", "", "format is missing"),
         ("15:06:00Z", "15:06:00", "incident.at has no time zone"),
@@ -85,7 +86,14 @@ def test_a_single_note_counts_as_a_list_of_one(case: SmallCase) -> None:
         (
             "2026-06-18T15:06:00Z",
             "'0001-01-01T00:00:00+05:00'",
-            "incident.at is not a time",
+            "incident.at lies outside of the years 1970 to 9000",
+        ),
+        ("2026-06-18T15:06:00Z", "9999-12-31T23:59:59Z", "incident.at lies outside of the years"),
+        ("end: 2026-06-18T15:13:00Z", "end: 9999-12-31T23:59:59Z", "window.end lies outside of the years"),
+        (
+            "2026-06-18T15:06:00Z",
+            "2026-06-18T16:13:01Z",
+            "incident.at 2026-06-18T16:13:01Z is more than an hour after window.end 2026-06-18T15:13:00Z",
         ),
         (", at: 2026-06-18T15:06:00Z", "", "incident.at is missing"),
         ("2026-06-18T15:06:00Z", "2026-06-18T13:59:00Z", "incident.at 2026-06-18T13:59:00Z is outside"),
