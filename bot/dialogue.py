@@ -11,12 +11,14 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from bot import wording
 from bot.investigation import Confirm, Decision, Partly, RuleOut, SomethingElse
 from bot.safetext import one_line
 from graph.model import Proposal
 
 HELP: Final = "c 1 confirm · r 1 rule out · p 1 partly · s TEXT something else · q leave open"
 _MOST_WORDS: Final = 2_000
+_LONGEST_TITLE: Final = 32
 _WORDS: Final = {
     "c": "c",
     "confirm": "c",
@@ -54,10 +56,8 @@ def understood(line: str, proposals: Sequence[Proposal]) -> Decision | None:
 def _about(kind: str, rest: str, proposals: Sequence[Proposal]) -> Decision:
     number, _, text = rest.removeprefix("out ").strip().partition(" ")
     by_rank = {str(proposal.rank): proposal.id for proposal in proposals}
-    if kind != "r":
-        number = number or "1"
     if number not in by_rank:
-        ranks = "there is nothing to choose" if not by_rank else f"choose a number from 1 to {len(by_rank)}"
+        ranks = f"choose a number from 1 to {len(by_rank)}" if by_rank else "there is nothing to choose"
         raise NotUnderstoodError(f"{ranks}, such as: {kind} 1")
     if kind == "c":
         return Confirm(proposal=by_rank[number])
@@ -67,13 +67,24 @@ def _about(kind: str, rest: str, proposals: Sequence[Proposal]) -> Decision:
 
 
 def _said(text: str) -> str:
-    if not text:
+    if not text or text.isdecimal():  # a number was meant for another answer
         raise NotUnderstoodError("please say what it was, such as: s the certificate had expired")
     return text
 
 
+def choices(proposals: Sequence[Proposal]) -> str:
+    """What there is to choose from, in a line: the ranking itself has scrolled away."""
+    return " · ".join(
+        f"{each.rank} {wording.at_a_word(wording.brief(each.title), _LONGEST_TITLE)} "
+        f"{wording.percent(each.confidence)}"
+        for each in proposals
+    )
+
+
 def ask(console: Console, read: Callable[[], str], proposals: Sequence[Proposal]) -> Decision | None:
-    """Ask until an answer is understood; the end of input leaves it open."""
+    """Ask about the proposals that were shown until an answer is understood; the end leaves it open."""
+    if proposals:
+        console.print(Text(choices(proposals)), no_wrap=True, overflow="ellipsis")
     console.print(Text(HELP, style="dim"))
     while True:
         console.print(Text("> ", style="bold"), end="")

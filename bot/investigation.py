@@ -21,7 +21,7 @@ from graph.context import Context, Options, Progress, Weigh
 from graph.decisions import Confirm, Decision, Label, Partly, RuleOut, Skip, SomethingElse, label, pending
 from graph.errors import NotWaitingError, OtherIncidentError
 from graph.judgement import weigh
-from graph.model import Weighing
+from graph.model import Proposal, Weighing
 from graph.record import Asked, Record, Seal, coverage
 from graph.state import State, beginning
 from playbooks.model import Incident
@@ -51,7 +51,8 @@ class Outcome:
     `coverage` says for every kind of source "ok" or "unavailable: reason"; `gaps` holds each single
     question without an answer. `partial` says why the budget cut the investigation short, or is empty.
     `confirmation` is the label of a closed investigation, None where nobody decided. `notes` is what
-    the readings say about themselves, each note once.
+    the readings say about themselves, each note once. `rejected` holds the
+    proposals behind `ruled_out`, as they were judged.
     """
 
     thread: str
@@ -66,6 +67,7 @@ class Outcome:
     ruled_out: tuple[str, ...]
     confirmation: Label | None
     notes: tuple[str, ...] = ()
+    rejected: tuple[Proposal, ...] = ()
 
 
 def _utc_now() -> datetime:
@@ -194,7 +196,20 @@ class Investigator:
             ruled_out=standing.ruled_out,
             confirmation=standing.label,
             notes=_notes(asked),
+            rejected=self._rejected(thread, standing.ruled_out),
         )
+
+    def _rejected(self, thread: str, ruled_out: tuple[str, ...]) -> tuple[Proposal, ...]:
+        if not ruled_out:
+            return ()
+        judged = [
+            proposal
+            for said in self.record.labels(thread)
+            if said.proposal in ruled_out and said.decision == "rule_out"
+            for proposal in self.record.get_weighing(thread, said.weighing).proposals
+            if proposal.id == said.proposal
+        ]
+        return tuple({proposal.id: proposal for proposal in judged}.values())
 
 
 def _notes(asked: Sequence[Asked]) -> tuple[str, ...]:

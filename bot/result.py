@@ -84,6 +84,15 @@ class ProposalResult(_Part):
     ]
 
 
+class RuledOutResult(_Part):
+    """A proposal that a person ruled out; the ranking is without it."""
+
+    id: str
+    title: str
+    service: str | None
+    change: str | None
+
+
 class EvidenceResult(_Part):
     """A stored reading: what was asked, how to ask it again, when, what came back, and its hash."""
 
@@ -111,6 +120,7 @@ class Result(_Part):
     verdict: Verdict
     summary: Annotated[str, Field(description="The verdict in a sentence.")]
     proposals: Annotated[list[ProposalResult], Field(max_length=10, description="By rank, the surest first.")]
+    ruled_out: Annotated[list[RuledOutResult], Field(description="What a person ruled out before.")] = []
     none_of_these: Annotated[
         Share,
         Field(
@@ -149,6 +159,10 @@ def of_outcome(outcome: Outcome) -> Result:
         proposals=[
             _proposal(proposal, share, weighing.calibrated)
             for proposal, share in zip(weighing.proposals, shares.listed, strict=False)
+        ],
+        ruled_out=[
+            RuledOutResult(id=each.id, title=each.title, service=each.service, change=each.change)
+            for each in outcome.rejected
         ],
         none_of_these=shares.listed[-1],
         others=shares.others,

@@ -10,12 +10,13 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
-from bot import casework, dialogue, result, terminal
+from bot import casework, dialogue, result, terminal, wording
 from bot.errors import BadInputError
-from bot.investigation import Confirm, Decision, Options, Outcome
+from bot.investigation import Confirm, Decision, Options, Outcome, RuleOut
 from bot.progress import listener
 from bot.settings import Settings
 from connectors.case import forbid_answers
+from graph.model import Proposal
 
 _LABELLED = {
     "confirm": "Confirmed. Kept as a label.",
@@ -74,7 +75,7 @@ class _Session:
         if self._options.confirm == "yes" and _waits(outcome) and outcome.weighing.proposals:
             self._answered(outcome.thread, Confirm())  # left open by an earlier run
         while self._options.confirm == "ask" and _waits(outcome):
-            decision = dialogue.ask(self._err, sys.stdin.readline, outcome.weighing.proposals)
+            decision = dialogue.ask(self._err, sys.stdin.readline, _shown(outcome))
             if decision is None:
                 self._note("left open: the same command takes it up again")
                 return
@@ -83,6 +84,8 @@ class _Session:
     def _answered(self, thread: str, decision: Decision) -> Outcome:
         with listener(self._err) as listen:
             outcome = self._work.answer(thread, decision, self._options, listen)
+        if isinstance(decision, RuleOut):
+            self._note(f"Ruled out: {_titles(outcome, decision.proposal)}")
         if _waits(outcome):
             self._out.print()
             self._show(outcome)
@@ -125,6 +128,16 @@ class _Session:
 
 def _waits(outcome: Outcome) -> bool:
     return outcome.status == "awaiting_confirmation"
+
+
+def _titles(outcome: Outcome, proposal: str) -> str:
+    return ", ".join(wording.brief(each.title) for each in outcome.rejected if each.id == proposal)
+
+
+def _shown(outcome: Outcome) -> list[Proposal]:
+    """The proposals that were shown, the only ones a number can mean."""
+    ranks = {proposal.rank for proposal in terminal.ranked(result.of_outcome(outcome))}
+    return [proposal for proposal in outcome.weighing.proposals if proposal.rank in ranks]
 
 
 def _console(settings: Settings, *, to_stderr: bool) -> Console:

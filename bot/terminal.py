@@ -31,6 +31,7 @@ _LEAST_LISTED: Final = 0.01
 _MOST_EVIDENCE: Final = 4
 _MOST_SAID: Final = 200
 _WIDEST: Final = 118
+_LEAST_FOR_BARS: Final = 56
 _INDENT: Final = 12
 _COLOURS: Final = {
     Verdict.CAUSE: "bold red",
@@ -70,41 +71,49 @@ def _verdict(incident: Incident, result: Result) -> Iterable[RenderableType]:
 
 
 # --- the ranking --------------------------------------------------------------------------------------
+def ranked(result: Result) -> list[ProposalResult]:
+    """The proposals that the ranking shows: the first, and those that are not next to nothing."""
+    return [p for p in result.proposals if p.rank == 1 or p.confidence >= _LEAST_LISTED]
+
+
 def _ranking(result: Result, width: int) -> RenderableType:
-    listed = [p for p in result.proposals if p.rank == 1 or p.confidence >= _LEAST_LISTED]
+    listed = ranked(result)
     unlisted = sum(p.confidence for p in result.proposals) - sum(p.confidence for p in listed) + result.others
     rows: list[RenderableType] = []
     for proposal in listed:
         rows += _row_of(proposal, result, width)
     if len(result.proposals) > len(listed) or result.others > 0:
         others = Text(wording.others(result, len(listed)), style="dim")
-        rows.append(_ranked("", others, _confidence(unlisted, worded=False)))
+        rows.append(_ranked("", others, _confidence(unlisted, width, worded=False), width))
     nothing = Text(wording.none_of_these(result.verdict), style="dim")
-    rows.append(_ranked("", nothing, _confidence(result.none_of_these, worded=False)))
+    rows.append(_ranked("", nothing, _confidence(result.none_of_these, width, worded=False), width))
     if not result.calibrated:
         rows.append(Text(f"   {wording.NOT_CALIBRATED_WHY}", style="dim"))
-    return Group(_ranked("#", Text("Cause", style="dim"), Text("Confidence", style="dim")), *rows, Text())
+    confidence = Text("Confidence" if width >= _LEAST_FOR_BARS else "", style="dim")
+    return Group(_ranked("#", Text("Cause", style="dim"), confidence, width), *rows, Text())
 
 
 def _row_of(proposal: ProposalResult, result: Result, width: int) -> Iterable[RenderableType]:
     cause = Text(wording.brief(proposal.title), style="bold" if proposal.rank == 1 else "")
-    yield _ranked(str(proposal.rank), cause, _confidence(proposal.confidence))
+    yield _ranked(str(proposal.rank), cause, _confidence(proposal.confidence, width), width)
     yield Padding(Text(wording.about(proposal, result)), (0, 0, 0, 3))
     if why := wording.why(proposal):
         why = why if proposal.rank == 1 else wording.at_a_word(why, width - 4)
         yield Padding(Text(why, style="dim"), (0, 0, 0, 3))
 
 
-def _ranked(rank: str, cause: Text, confidence: Text) -> RenderableType:
+def _ranked(rank: str, cause: Text, confidence: Text, width: int) -> RenderableType:
     grid = Table.grid(padding=(0, 1, 0, 0), expand=True)
     grid.add_column(width=2, justify="right", style="dim")
     grid.add_column(ratio=1)
-    grid.add_column(width=_BAR + 21, no_wrap=True)
+    grid.add_column(width=_BAR + 21 if width >= _LEAST_FOR_BARS else 5, no_wrap=True)
     grid.add_row(rank, cause, confidence)
     return grid
 
 
-def _confidence(share: float, *, worded: bool = True) -> Text:
+def _confidence(share: float, width: int, *, worded: bool = True) -> Text:
+    if width < _LEAST_FOR_BARS:
+        return Text(f"{wording.percent(share):>5}")
     text = Text.assemble(f"{wording.percent(share):>5} ", *_bar(share))
     return text.append(" " + wording.degree(share), style="dim") if worded else text
 

@@ -71,8 +71,9 @@ def about(proposal: ProposalResult, result: Result) -> str:
     """Where it is and which change is held guilty; that none is, where another of this title has one."""
     if proposal.change:
         return f"{where(proposal)} · change {change(proposal.change)}"
-    twins = any(other.change for other in result.proposals if other.title == proposal.title)
-    return where(proposal) + (" · without a guilty change" if twins else "")
+    guilty = {other.title for other in result.proposals if other.change}
+    guilty |= {other.title for other in result.ruled_out if other.change}
+    return where(proposal) + (" · without a guilty change" if proposal.title in guilty else "")
 
 
 def brief(text: str) -> str:

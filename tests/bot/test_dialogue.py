@@ -14,7 +14,6 @@ PROPOSALS = samples.proposals()
     ("typed", "decision"),
     [
         ("c 1", Confirm(proposal="p-missing-index")),
-        ("c", Confirm(proposal="p-missing-index")),
         ("CONFIRM 2", Confirm(proposal="p-bad-deploy")),
         ("r 2", RuleOut(proposal="p-bad-deploy")),
         ("rule out 1", RuleOut(proposal="p-missing-index")),
@@ -28,7 +27,7 @@ def test_what_is_typed_is_understood(typed: str, decision: Decision | None) -> N
     assert dialogue.understood(typed, PROPOSALS) == decision
 
 
-@pytest.mark.parametrize("typed", ["yes", "c 3", "r", "r x", "p 0", "s", "1", "c -1"])
+@pytest.mark.parametrize("typed", ["yes", "c 3", "c", "r", "p", "p x", "s 1", "r x", "p 0", "s", "1", "c -1"])
 def test_what_is_not_understood_is_said_and_never_guessed(typed: str) -> None:
     with pytest.raises(dialogue.NotUnderstoodError):
         dialogue.understood(typed, PROPOSALS)
@@ -40,6 +39,12 @@ def test_asking_goes_on_until_an_answer_is_understood() -> None:
     decision = dialogue.ask(Console(file=out), lambda: next(typed), PROPOSALS)
     assert decision == RuleOut(proposal="p-missing-index")
     assert "please type one of" in out.getvalue()
+    assert "1 Missing index 87 % · 2 Bad deploy 7 %\n" in out.getvalue()
+
+
+def test_the_numbers_are_those_that_were_shown() -> None:
+    with pytest.raises(dialogue.NotUnderstoodError, match="choose a number from 1 to 1, such as: r 1"):
+        dialogue.understood("r 2", PROPOSALS[:1])
 
 
 def test_the_end_of_input_leaves_it_open() -> None:

@@ -36,6 +36,12 @@ def test_no_line_is_wider_than_the_terminal_but_commands(width: int) -> None:
         assert len(line.rstrip()) <= width or line.strip().startswith(commands)
 
 
+def test_a_narrow_terminal_keeps_the_causes() -> None:
+    text = shown(samples.outcome(), 30)
+    assert re.search(r" 1 Missing index +87 %", text)
+    assert re.search(r"None of these +6 %", text)
+
+
 def test_a_command_is_never_wrapped() -> None:
     command = "kubectl -n shop " + "--flag=value " * 12 + "rollout"
     step = NextStep(text="Do it.", command=command)
