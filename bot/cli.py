@@ -7,6 +7,7 @@ import gc
 import io
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -33,6 +34,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version.version()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop."),
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
 app.command(epilog=EXIT_CODES)(investigate.investigate)
 app.command()(demo.demo)
 app.command()(bench.bench)

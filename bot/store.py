@@ -65,6 +65,7 @@ CREATE TABLE IF NOT EXISTS labels (
 ) STRICT;
 """
 
+_HEADER = b"SQLite format 3\0"
 _ANSWER = "SELECT id, question, reason, retry, query, at, notes, sha256 FROM answers"
 
 
@@ -88,12 +89,26 @@ def locks_of(path: Path) -> Path:
     return path.with_name(path.name + ".locks")
 
 
+def _refuse_other_files(path: Path) -> None:
+    """Refuse what is no database before anything is put beside it; an empty file may become one."""
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(_HEADER))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise BadInputError(f"the store {path} cannot be used: {error.strerror}") from error
+    if begins and begins != _HEADER:
+        raise BadInputError(f"the store {path} cannot be used: it is another kind of file")
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     """The store's file with its schema.
 
     Raises:
         BadInputError: the file cannot be used.
     """
+    _refuse_other_files(path)
     try:
         with one_at_a_time(locks_of(path)):  # SQLite does not wait while another process turns WAL on
             path.touch(mode=0o600)  # evidence is private; SQLite's other files take this mode over

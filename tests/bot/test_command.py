@@ -91,6 +91,14 @@ def test_a_store_that_cannot_be_written_is_a_warning_unless_it_was_chosen(case: 
     assert "cannot be used" in one_line_of(refused)
 
 
+def test_a_store_that_is_another_kind_of_file_is_left_alone(case: Path, tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("# A page\n", encoding="utf-8")
+    refused = run("investigate", "--case", case, "--store", page, state=tmp_path)
+    assert "another kind of file" in one_line_of(refused)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["README.md", "case"]
+
+
 def test_a_case_that_another_process_works_on_ends_with_its_own_code(case: Path, tmp_path: Path) -> None:
     place = casework.Place(tmp_path / "store.db", chosen=True)
     thread = casework.opened(case, place, print).thread
@@ -113,6 +121,7 @@ def test_help_and_version_and_schema_need_nothing_heavy() -> None:
 def test_the_version_is_the_projects(tmp_path: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert bot.__version__ == project["version"]
+    assert run("--version", state=tmp_path).stdout == f"firstcause {bot.__version__}\n"
     assert json.loads(run("schema", state=tmp_path).stdout) == result.schema()
 
 
@@ -359,7 +368,10 @@ def test_ruling_out_weighs_again_and_shows_the_rest(tmp_path: Path) -> None:
     before = len(screen.shown)
     screen.type("r 1\n")
     screen.until("leave open")
-    assert "Confidence" in screen.shown[before:]
+    after = screen.shown[before:]
+    assert "Ruled out: No index on orders" in after
+    assert "Confidence" in after
+    assert "without a guilty change" in after
     screen.type("c 1\n")
     screen.until("Confirmed. Kept as a label.")
     assert screen.ended() == 0
