@@ -156,7 +156,7 @@ def by(model: Calibration) -> Calibrator:
 
 def isotonic(rows: Sequence[Row]) -> Calibrator:
     """Isotonic regression (pool adjacent violators), for reference only: a step a handful of cases."""
-    order = sorted(rows, key=lambda row: row.raw[0])
+    order = sorted(rows, key=lambda row: (row.raw[0], not row.right))
     weight = dict(zip(map(id, rows), row_weights(rows), strict=True))
     levels = pooled([float(r.right) for r in order], [float(weight[id(r)]) for r in order])
     edges = np.array([row.raw[0] for row in order])
@@ -169,7 +169,7 @@ def isotonic(rows: Sequence[Row]) -> Calibrator:
 
 
 def pooled(values: Sequence[float], weights: Sequence[float]) -> list[float]:
-    """The weighted non-decreasing sequence nearest to the values."""
+    """The weighted non-decreasing sequence nearest to the values; of a tie the larger come first."""
     blocks: list[tuple[float, float, int]] = []
     for value, weight in zip(values, weights, strict=True):
         blocks.append((value, weight, 1))
@@ -257,7 +257,7 @@ def abstain_below(scored: Sequence[Scored]) -> float:
 
     By isotonic regression of the outcome on the held-out confidence, fault-free instants included.
     """
-    order = sorted(scored, key=lambda each: each.sure)
+    order = sorted(scored, key=lambda each: (each.sure, not each.row.right))
     rights = [float(each.row.right) for each in order]
     levels = pooled(rights, row_weights([each.row for each in order]).tolist())
     above = [each.sure for each, level in zip(order, levels, strict=True) if level > 0.5]

@@ -24,6 +24,9 @@ EDGE: Final = 0.01
 PLAIN: Final = 6.0
 """Robust deviations from which on a symptom is plain: fault-free hours reach five now and then."""
 
+SHARPEST: Final = 2.0
+"""The ratio of two confidences is at most squared: a close second stays a close second."""
+
 
 class Conformal(BaseModel):
     """What the conformal set rests on.
@@ -114,8 +117,8 @@ def first_confidence(raw: float, traits: Traits, model: Calibration) -> float:
 def calibrate(raw: Sequence[float], none: float, traits: Traits, model: Calibration) -> Calibrated:
     """Calibrate a whole ranking.
 
-    The first proposal's confidence is mapped; the others keep their proportions in what is left of 1, but
-    never pass the first, and "none of these" takes what they cannot.
+    The first proposal's confidence is mapped, and the others follow. Equals stay equals: where a rival is
+    close, the first cannot be believed as far as its own confidence would allow.
 
     Args:
         raw: every proposal's confidence, all of them, not only those that will be listed.
@@ -123,16 +126,34 @@ def calibrate(raw: Sequence[float], none: float, traits: Traits, model: Calibrat
         traits: how the ranking came about, as of its first proposal.
         model: the shipped calibration, or a site's own.
     """
-    total = sum(raw) + none
-    if not raw or total <= 0.0:
+    first, total = max(raw, default=0.0), sum(raw) + none
+    if first <= 0.0:
         return Calibrated((0.0,) * len(raw), 1.0, model.calibrated)
     shares = [each / total for each in raw]
-    row = max(range(len(shares)), key=lambda i: (shares[i], -i))
-    top = first_confidence(shares[row], traits, model)
-    rest = max(1.0 - shares[row], 0.0)
-    scale = (1.0 - top) / rest if rest > 0.0 else 0.0
-    kept = [top if i == row else min(top, share * scale) for i, share in enumerate(shares)]
+    first /= total
+    wanted = first_confidence(first, traits, model)
+    scale = (1.0 - wanted) / (1.0 - first) if first < 1.0 else 0.0
+    if wanted > first:
+        kept = _sharper(shares, wanted, 1.0 - none / total * scale)
+    else:
+        # Doubt goes to the others by their shares; the geometric cap keeps them behind the first, in order.
+        kept = [min(wanted * math.sqrt(share / first), share * scale) for share in shares]
+        kept = [wanted if share == first else each for share, each in zip(shares, kept, strict=True)]
     return Calibrated(tuple(kept), max(1.0 - sum(kept), 0.0), model.calibrated)
+
+
+def _sharper(shares: Sequence[float], wanted: float, mass: float) -> list[float]:
+    """Spread the mass by a power of the shares, the one that gives the first what is wanted or `SHARPEST`."""
+    relative = [share / max(shares) for share in shares]
+    low, high = 1.0, SHARPEST
+    for _ in range(40):
+        middle = 0.5 * (low + high)
+        if mass / sum(each**middle for each in relative) < wanted:
+            low = middle
+        else:
+            high = middle
+    power = [each**high for each in relative]
+    return [mass * each / sum(power) for each in power]
 
 
 def conformal_set(calibrated: Calibrated, model: Calibration) -> int:

@@ -25,9 +25,19 @@ from graph.calibration import (
 from graph.traits import Traits
 
 PLAIN = Calibration(
-    format=1, version="t", method="t", offset=0.0, rise=1.0, fall=1.0, weights={}, ceiling=1.0,
-    thin_ceiling=0.75, abstain_below=0.2, conformal=Conformal(level=0.9, threshold=0.5, cases=30), provenance={},
-)  # fmt: skip
+    format=1,
+    version="t",
+    method="t",
+    offset=0.0,
+    rise=1.0,
+    fall=1.0,
+    weights={},
+    ceiling=1.0,
+    thin_ceiling=0.75,
+    abstain_below=0.2,
+    conformal=Conformal(level=0.9, threshold=0.5, cases=30),
+    provenance={},
+)
 BROAD = Traits(
     ahead=2.0, strength=4.0, agreeing=2, opposing=0, sources=2, visible=True, excess=20.0, share=0.8
 )
@@ -79,6 +89,17 @@ def test_calibration_never_reorders_the_proposals(
     found = calibrate(raw, none, seen, model).confidences
     for i, one in enumerate(raw):
         assert all(found[i] <= found[j] + 1e-12 for j, other in enumerate(raw) if one < other)
+        assert all(found[i] == pytest.approx(found[j]) for j, other in enumerate(raw) if one == other)
+
+
+@law
+@given(st.lists(st.floats(0.01, 1.0), min_size=2, max_size=8), traits, models)
+def test_a_hair_s_breadth_between_two_proposals_stays_one(
+    raw: list[float], seen: Traits, model: Calibration
+) -> None:
+    first = max(raw)
+    found = calibrate([first, first * (1 - 1e-9), *raw], 0.1, seen, model).confidences
+    assert found[0] == pytest.approx(found[1], abs=1e-6)
 
 
 @law
@@ -115,6 +136,11 @@ def test_as_shipped_thin_evidence_cannot_reach_a_confidence_that_people_act_on()
     assert not is_thin(BROAD)
 
 
+def test_proposals_that_are_held_back_are_not_tied() -> None:
+    found = calibrate([0.5, 0.4, 0.1], 0.0, BROAD, PLAIN.model_copy(update={"ceiling": 0.5})).confidences
+    assert found[0] > found[1] > found[2]
+
+
 def test_the_identity_leaves_a_ranking_as_it_is() -> None:
     found = calibrate([0.5, 0.3], 0.2, BROAD, PLAIN)
     assert found.confidences == pytest.approx((0.5, 0.3))
@@ -131,6 +157,13 @@ def test_what_the_second_may_not_take_goes_to_none_of_these() -> None:
     found = calibrate([0.5, 0.5], 0.0, BROAD, PLAIN.model_copy(update={"ceiling": 0.5}))
     assert found.confidences == pytest.approx((0.25, 0.25))
     assert found.none == pytest.approx(0.5)
+
+
+def test_where_a_rival_is_close_the_first_cannot_be_believed_far() -> None:
+    sure = PLAIN.model_copy(update={"offset": 3.0})
+    assert calibrate([0.5, 0.5], 0.0, BROAD, sure).confidences == pytest.approx((0.5, 0.5))
+    assert calibrate([0.5, 0.4], 0.1, BROAD, sure).confidences[0] < 0.65
+    assert calibrate([0.5, 0.1], 0.4, BROAD, sure).confidences[0] > 0.9
 
 
 def test_platt_scaling_is_a_known_number() -> None:
