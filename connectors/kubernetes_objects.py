@@ -23,7 +23,11 @@ _SECRET = re.compile(
     r"secret|token|passw|passphrase|pwd|credential|private|cookie|dsn|salt|api_?key|(?:^|_)key(?:$|_id$)",
     re.IGNORECASE,
 )
-_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@]+@", re.IGNORECASE)
+# Bounded and anchored, so that no value makes it quadratic.
+_USERINFO = re.compile(
+    r"(?P<scheme>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,200}):[^\s@]{1,500}@", re.IGNORECASE
+)
+_LONGEST_VALUE = 4_096
 _QUANTITY = re.compile(r"^([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([A-Za-z]{0,2})$")
 _UNITS = {
     "": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
@@ -92,7 +96,7 @@ class _View:
             service=self.service_of(namespace, workload) or _first(labels, _SERVICE_LABELS),
             node=_text(_map(pod, "spec"), "nodeName") or None,
             phase=_text(status, "phase"),
-            ready=_ready(status),
+            ready=_ready(status, self.now),
             version=_first(labels, _VERSION_LABELS),
             commit=_commit([pod, *owners]),
             started_at=None if _later(started, self.now) else started,
@@ -169,9 +173,11 @@ def _commit(objects: Iterable[Object]) -> str | None:
     return None
 
 
-def _ready(status: Object) -> bool | None:
+def _ready(status: Object, now: datetime) -> bool | None:
     condition = next((c for c in _list(status, "conditions") if c.get("type") == "Ready"), None)
-    return None if condition is None else condition.get("status") == "True"
+    if condition is None or _later(_time(condition.get("lastTransitionTime")), now):
+        return None
+    return condition.get("status") == "True"
 
 
 def _containers(pod: Object, now: datetime) -> tuple[Container, ...]:
@@ -194,9 +200,10 @@ def _container(spec: Object, status: Object, now: datetime) -> Container:
     return Container(
         name=_text(spec, "name"),
         image=_text(spec, "image"),
-        restarts=restarts if isinstance(restarts, int) else 0,
-        ready=ready if isinstance(ready, bool) else None,
-        waiting_reason=_text(_map(state, "waiting"), "reason") or None,
+        # A container that ended after now was in a state by now that this snapshot no longer tells.
+        restarts=restarts if known and isinstance(restarts, int) else 0,
+        ready=ready if known and isinstance(ready, bool) else None,
+        waiting_reason=(_text(_map(state, "waiting"), "reason") or None) if known else None,
         last_exit_reason=(_text(ended, "reason") or None) if known else None,
         last_exit_at=ended_at if known else None,
         memory_limit_bytes=quantity(limits.get("memory")),
@@ -253,7 +260,8 @@ def _value(item: Object) -> str:
     value = _text(item, "value")
     if value and _SECRET.search(_text(item, "name")):
         return REDACTED
-    return _USERINFO.sub(rf"\g<scheme>:{REDACTED}@", value)
+    value = value[:_LONGEST_VALUE]
+    return _USERINFO.sub(rf"\g<scheme>:{REDACTED}@", value) if "://" in value else value
 
 
 def quantity(value: object) -> float | None:

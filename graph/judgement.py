@@ -6,17 +6,19 @@ Pure: the same readings give the same weighing, byte for byte. No clock, no I/O,
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from connectors.answers import ClusterState, Commits, StatusFeeds, Timeline
 from connectors.contract import Reading
+from graph.calibration import Calibrated, calibrate, load_calibration
 from graph.hypotheses import Hypothesis, Place, normalised, places, settle
 from graph.model import Weighing
 from graph.pictures import draw
 from graph.proposing import Registry, Scribe, propose
-from graph.ranking import load_weights, rank_services
-from graph.verdicts import conclude
+from graph.ranking import ServiceOdds, rank_services
+from graph.traits import traits_of
+from graph.verdicts import Rest, conclude
 from graph.wanted import wanted
 from playbooks.changes import ChangeJudgement, judge_changes
 from playbooks.cluster import judge_cluster
@@ -68,8 +70,32 @@ def weigh(incident: Incident, readings: Sequence[Reading], ruled_out: Collection
         for place in places(odds, bench.changes)
         if (hypothesis := _settle(bench, place, ruled_out)) is not None
     ]
-    confidence, none = normalised(settled, odds.none)
-    return _weighing(bench, _ordered(settled, confidence), confidence, none)
+    raw, none = normalised(settled, odds.none)
+    ordered = _ordered(settled, raw)
+    calibrated = _calibrated(bench, odds, ordered, [raw[h.id] for h in ordered], none)
+    confidence = {h.id: c for h, c in zip(ordered, _tied(ordered, raw, calibrated), strict=True)}
+    leads = none >= max(raw.values(), default=0.0)
+    return _weighing(bench, ordered, confidence, Rest(calibrated.none, leads), calibrated.calibrated)
+
+
+def _tied(ordered: Sequence[Hypothesis], raw: Mapping[str, float], calibrated: Calibrated) -> list[float]:
+    """Hypotheses that were equal before calibration stay equal: an id must not choose among them."""
+    groups: dict[float, list[float]] = {}
+    for hypothesis, confidence in zip(ordered, calibrated.confidences, strict=True):
+        groups.setdefault(round(raw[hypothesis.id], 9), []).append(confidence)
+    means = {share: sum(found) / len(found) for share, found in groups.items()}
+    return [means[round(raw[hypothesis.id], 9)] for hypothesis in ordered]
+
+
+def _calibrated(
+    bench: _Bench, odds: ServiceOdds, ordered: Sequence[Hypothesis], raw: Sequence[float], none: float
+) -> Calibrated:
+    """The confidences as outcomes have taught them; the order stays."""
+    first = ordered[0] if ordered else None
+    kinds = {"changes"} if first and first.place.change else set()
+    kinds |= {"database"} if first and any(f.evidence for f in first.mechanism.findings) else set()
+    traits = traits_of(bench.suspects, odds, first.place.service if first else None, kinds)
+    return calibrate(raw, none, traits, load_calibration())
 
 
 def _changes(
@@ -139,19 +165,23 @@ def _ordered(settled: Sequence[Hypothesis], confidence: Mapping[str, float]) -> 
 
 
 def _weighing(
-    bench: _Bench, ordered: Sequence[Hypothesis], confidence: Mapping[str, float], none: float
+    bench: _Bench,
+    ordered: Sequence[Hypothesis],
+    confidence: Mapping[str, float],
+    rest: Rest,
+    calibrated: bool,
 ) -> Weighing:
     listed = ordered[:_MOST_PROPOSALS]
     scribe = Scribe(bench.incident, bench.seen, Registry(), bench.changes.none)
     proposals = tuple(propose(scribe, h, confidence[h.id], rank) for rank, h in enumerate(listed, 1))
-    rest = none + sum(confidence[h.id] for h in ordered[_MOST_PROPOSALS:])
-    conclusion = conclude(bench.incident, bench.suspects, proposals, rest)
+    unlisted = sum(confidence[h.id] for h in ordered[_MOST_PROPOSALS:])
+    conclusion = conclude(bench.incident, bench.suspects, proposals, replace(rest, none=rest.none + unlisted))
     return Weighing(
         verdict=conclusion.verdict,
         summary=conclusion.summary,
         proposals=conclusion.proposals,
         none_of_these=conclusion.none,
-        calibrated=load_weights().provenance.get("calibrated") == "yes",
+        calibrated=calibrated,
         evidence=scribe.registry.known,
         wanted=wanted(bench.incident, bench.seen, listed),
         pictures=draw(bench.suspects, listed),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from graph.calibration import load_calibration
 from graph.model import Proposal, Verdict
 from playbooks.facts import Scene
 from playbooks.model import Incident, Symptom
@@ -16,7 +17,6 @@ from playbooks.suspects import Suspects
 from playbooks.verdicts import Reach, judge_recovered
 
 _SURE = 0.5
-_THIN = 0.15
 _TOLD = 0.5
 _UNKNOWN = "What was asked tells no cause apart; the best guesses are listed with what speaks for them."
 
@@ -31,26 +31,33 @@ class Conclusion:
     none: float
 
 
-def conclude(
-    incident: Incident, suspects: Suspects, proposals: Sequence[Proposal], none: float
-) -> Conclusion:
-    """Decide on the verdict; `none` is the probability of none of the proposals.
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The confidence in none of the proposals, and whether before calibration it led them all."""
+
+    none: float
+    nothing_leads: bool
+
+
+def conclude(incident: Incident, suspects: Suspects, proposals: Sequence[Proposal], rest: Rest) -> Conclusion:
+    """Decide on the verdict; `rest` is what speaks for none of the proposals.
 
     Under recovered and no_fault, `none` is the confidence that nothing is wrong (any more).
     """
     recovered = _recovered(incident, suspects)
     if recovered is not None:
         return _nothing(Verdict.RECOVERED, recovered, proposals, 0.9)
-    if not proposals or none >= proposals[0].confidence or proposals[0].confidence < _THIN:
+    unsure = not proposals or proposals[0].confidence < load_calibration().abstain_below
+    if unsure or rest.nothing_leads:
         quiet = _no_fault(incident, suspects)
         if quiet is not None:
             return _nothing(Verdict.NO_FAULT, quiet, proposals, 0.75)
-        return Conclusion(Verdict.UNKNOWN, _UNKNOWN, tuple(proposals), none)
+        return Conclusion(Verdict.UNKNOWN, _UNKNOWN, tuple(proposals), rest.none)
     best = proposals[0]
     verdict = (
         Verdict.EXTERNAL if best.cause == "external_provider" and best.confidence >= _SURE else Verdict.CAUSE
     )
-    return Conclusion(verdict, _sentence(best), tuple(proposals), none)
+    return Conclusion(verdict, _sentence(best), tuple(proposals), rest.none)
 
 
 def _sentence(best: Proposal) -> str:

@@ -122,15 +122,15 @@ def measure(values: Floats, template: Template) -> Shifts:
     current = means[:, -1]
     nulls = means[:, : max(template.first - len(template.weights) + 1, 0)]
     z = _against(current, nulls, _effective(template.weights))
-    z = z * _lasting(residuals[:, template.first :], template.weights)
+    z = z * _lasting(residuals[:, template.first :])
     now = _level(values[:, template.first :], template.weights)
     return Shifts(np.clip(z, -CAP, CAP), usual, now, scale)
 
 
-def _lasting(residuals: Floats, weights: Floats) -> Floats:
+def _lasting(residuals: Floats) -> Floats:
     """How much of the incident the shift lasts, 0 to 1: one spike in a minute of quiet is none of it."""
     with np.errstate(invalid="ignore"):
-        beyond = (np.abs(residuals) >= 1.0) @ weights
+        beyond = (np.abs(residuals) >= 1.0).mean(axis=1)
     return np.asarray(np.minimum(beyond / _LASTS, 1.0))
 
 

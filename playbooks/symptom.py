@@ -113,7 +113,7 @@ def _excess(series: SeriesSet, rows: tuple[int, ...], history: int) -> Floats:
     return np.asarray(top.mean(axis=0))
 
 
-def _run(excess: Floats, longest: int) -> tuple[int, int] | None:
+def _run(excess: Floats, longest: int, fewest: int) -> tuple[int, int] | None:
     """First and last index of the newest run of visible excess; gaps of two samples do not end a run."""
     high = np.flatnonzero(excess[-longest:] >= _VISIBLE) + len(excess) - longest
     if not len(high):
@@ -123,7 +123,8 @@ def _run(excess: Floats, longest: int) -> tuple[int, int] | None:
         if first - int(index) > 3:
             break
         first = int(index)
-    return first, int(high[-1])
+    last = int(high[-1])
+    return (first, last) if int((excess[first : last + 1] >= _VISIBLE).sum()) >= fewest else None
 
 
 def _template(excess: Floats, first: int, samples: int) -> Template:
@@ -146,7 +147,9 @@ def view(incident: Incident, series: SeriesSet) -> SymptomView:
     longest = max(min(int(_LONGEST_SHARE * samples), int(3600 / step) if step <= 300 else 24), 3)
     rows = symptom_rows(incident, series)
     excess = _excess(series, rows, max(samples - longest, 0))
-    found = _run(excess, min(longest, samples)) if samples >= 6 else None
+    # One sample is a spike, not a symptom, unless it stands for minutes.
+    fewest = 3 if step <= 30.0 else 2 if step < 120.0 else 1
+    found = _run(excess, min(longest, samples), fewest) if samples >= 6 else None
     fired = (incident.started_at or incident.at).timestamp()
     if found is None or times[found[1]] < fired - 2 * step - _EARLIER_SECONDS:
         length = int(np.clip(round(DEFAULT_SECONDS / step), 3, max(samples // 3, 3)))

@@ -20,6 +20,7 @@ from connectors.questions import SeriesNamed, SeriesSweep
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MOST_SAMPLES = 200_000_000
 NAME = "metrics.parquet"
 _SERVICE_LABELS = frozenset({"service", "source_workload", "destination_workload"})
 
@@ -86,7 +87,9 @@ class MetricsReader:
     def _load(self) -> SeriesSet:
         frame = _read(self._directory.read(NAME))
         upto = int(np.searchsorted(frame.times, self._manifest.at.timestamp(), side="right"))
-        order = sorted(range(len(frame.keys)), key=lambda i: str(frame.keys[i]))
+        # A series that begins after now is not known yet, not even by its name.
+        begun = np.isfinite(frame.values[:, :upto]).any(axis=1)
+        order = sorted(np.flatnonzero(begun).tolist(), key=lambda i: str(frame.keys[i]))
         return SeriesSet(
             keys=tuple(frame.keys[i] for i in order),
             times=_frozen(frame.times[:upto].copy()),
@@ -124,6 +127,11 @@ def _read(data: bytes) -> _Frame:
     import pyarrow.parquet as pq
 
     try:
+        shape = pq.ParquetFile(pa.BufferReader(data)).metadata
+        if shape.num_rows * shape.num_columns > MOST_SAMPLES:
+            raise CaseError(
+                f"{NAME}: {shape.num_rows} rows of {shape.num_columns} columns are too many to read"
+            )
         table = pq.read_table(pa.BufferReader(data), use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CaseError(f"{NAME}: not a readable Parquet file") from error
