@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -276,12 +276,20 @@ class Store:
         self._loaded = {key: reading for key, reading in self._loaded.items() if key[0] != thread}
 
     def _read(self, statement: str, *values: str) -> list[sqlite3.Row]:
-        with self._lock:
+        with self._lock, self._sound():
             return self._connection.execute(statement, values).fetchall()
 
     def _write(self, statement: str, values: tuple[object, ...]) -> None:
-        with self._lock:
+        with self._lock, self._sound():
             self._connection.execute(statement, values)
+
+    @contextmanager
+    def _sound(self) -> Iterator[None]:
+        """A store that SQLite cannot read is bad input, not a defect of this program."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise BadInputError(f"the store {self.path} is damaged or foreign: {error}") from error
 
     def _answered(self, thread: str, row: sqlite3.Row) -> Asked:
         """A stored answer; what was read once is not decoded again."""

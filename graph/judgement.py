@@ -73,18 +73,9 @@ def weigh(incident: Incident, readings: Sequence[Reading], ruled_out: Collection
     raw, none = normalised(settled, odds.none)
     ordered = _ordered(settled, raw)
     calibrated = _calibrated(bench, odds, ordered, [raw[h.id] for h in ordered], none)
-    confidence = {h.id: c for h, c in zip(ordered, _tied(ordered, raw, calibrated), strict=True)}
+    confidence = {h.id: c for h, c in zip(ordered, calibrated.confidences, strict=True)}
     leads = none >= max(raw.values(), default=0.0)
     return _weighing(bench, ordered, confidence, Rest(calibrated.none, leads), calibrated.calibrated)
-
-
-def _tied(ordered: Sequence[Hypothesis], raw: Mapping[str, float], calibrated: Calibrated) -> list[float]:
-    """Hypotheses that were equal before calibration stay equal: an id must not choose among them."""
-    groups: dict[float, list[float]] = {}
-    for hypothesis, confidence in zip(ordered, calibrated.confidences, strict=True):
-        groups.setdefault(round(raw[hypothesis.id], 9), []).append(confidence)
-    means = {share: sum(found) / len(found) for share, found in groups.items()}
-    return [means[round(raw[hypothesis.id], 9)] for hypothesis in ordered]
 
 
 def _calibrated(

@@ -55,7 +55,16 @@ class Manifest(Frozen):
 
 
 class _TextTimes(yaml.SafeLoader):
-    """YAML without its own idea of times: a bare and a quoted timestamp then read alike."""
+    """YAML without its own idea of times: a bare and a quoted timestamp then read alike.
+
+    Aliases are refused: a manifest needs none, and a few of them unfold into more than memory holds.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose a node that is no alias."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not read")
+        return super().compose_node(parent, index)
 
 
 _TextTimes.yaml_implicit_resolvers = {

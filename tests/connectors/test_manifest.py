@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
+from itertools import pairwise
 
 import pytest
 
@@ -139,3 +140,11 @@ def test_a_case_without_an_alert_has_none(case: SmallCase) -> None:
 
 def test_times_are_kept_in_utc(case: SmallCase) -> None:
     assert manifest(case, MANIFEST.replace("15:06:00Z", "17:06:00+02:00")).at.tzinfo is UTC
+
+
+def test_aliases_that_would_unfold_without_end_are_refused_in_one_line(case: SmallCase) -> None:
+    bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"{now}: &{now} [{', '.join([f'*{before}'] * 10)}]\n" for before, now in pairwise("abcdefgh")
+    )
+    with pytest.raises(CaseError, match=r"case\.yaml"):
+        manifest(case, f"{MANIFEST}\n{bomb}")

@@ -324,7 +324,7 @@ def test_a_proposal_that_was_ruled_out_is_gone_and_the_rest_share_its_part(troub
     assert out.id not in {p.id for p in after.proposals}
     kept = [p.id for p in before.proposals if p.id in {q.id for q in after.proposals}]
     assert kept
-    # What is left moves up in the order it had; calibration speaks of the first and leaves it the others' order.
+    # What is left moves up in the order it had; calibration speaks of the first only.
     assert kept == [p.id for p in after.proposals if p.id in set(kept)]
     assert _share(after, kept[0]) > _share(before, kept[0])
 
