@@ -15,6 +15,7 @@ import numpy as np
 from connectors.answers import CallGraphEdges, Floats, LogSet, PatternCounts, SeriesKey, SeriesSet, SpanSet
 from playbooks import logmix, spans
 from playbooks.callgraph import CallGraph, call_graph, own_part
+from playbooks.lift import Lift, lifts
 from playbooks.model import Incident, Symptom
 from playbooks.observations import Observations
 from playbooks.onset import split_of
@@ -24,6 +25,7 @@ from playbooks.semantics import Scope, Signal, meaning
 from playbooks.shifts import Shifts, climb, measure
 from playbooks.symptom import SymptomView
 from playbooks.symptom import view as look_at_symptom
+from playbooks.templates import named
 
 FEATURES = (
     "self_time",
@@ -87,6 +89,7 @@ class Evidenced:
     logs: logmix.LogView | None
     graph: CallGraph
     split: float
+    lifts: tuple[Lift, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,20 +267,19 @@ def examine(incident: Incident, seen: Observations) -> Suspects:
     symptom = look_at_symptom(incident, prepared.series)
     shifts = measure(prepared.series.values, symptom.template)
     span_set, log_set = seen.first(SpanSet), seen.first(LogSet)
+    lines = named(log_set.answer) if log_set else None
     split = split_of(
         span_set.answer if span_set else None,
-        log_set.answer if log_set else None,
+        lines,
         incident.at.timestamp(),
         symptom.onset_low,
     )
     span_view = spans.view(span_set.answer, split) if span_set and len(span_set.answer.trace) else None
-    log_view = (
-        logmix.view(log_set.answer, span_set.answer if span_set else None, split)
-        if log_set and log_set.answer.records
-        else None
-    )
+    traced = span_set.answer if span_set else None
+    log_view = logmix.view(lines, traced, split) if lines and lines.records else None
+    raised = lifts(traced, split) if traced is not None else ()
     graph = call_graph(_edges(prepared, seen, span_view))
-    measured = Evidenced(prepared, shifts, symptom, span_view, log_view, graph, split)
+    measured = Evidenced(prepared, shifts, symptom, span_view, log_view, graph, split, raised)
     moves = _moves(prepared, shifts)
     names = _names(incident, measured, moves)
     rows = _table(incident, measured, moves, names, _patterns(seen))

@@ -14,6 +14,7 @@ import numpy as np
 from connectors.answers import Answer, LogSet, PatternCounts, SeriesSet, SpanSet
 from connectors.contract import Reading, digest
 from playbooks.facts import short
+from playbooks.lift import findings
 from playbooks.logmix import pattern
 from playbooks.messages import Message
 from playbooks.model import Evidence, Finding
@@ -52,7 +53,7 @@ def about(desk: Desk, service: str) -> tuple[Finding, ...]:
     """Every notable finding about a service, and the telling silences, in a fixed order."""
     return tuple(
         finding
-        for part in (_from_series, _from_spans, _from_logs, _from_patterns)
+        for part in (_from_series, _from_spans, _from_lifts, _from_logs, _from_patterns)
         for finding in part(desk, service)
     )
 
@@ -166,6 +167,11 @@ def _from_spans(desk: Desk, service: str) -> Iterable[Finding]:
             service=service,
             evidence=_cite(reading, f"spans of {service}", why),
         )
+
+
+def _from_lifts(desk: Desk, service: str) -> Iterable[Finding]:
+    """Attribute values that the service's slow or failed spans carry more often than they should."""
+    return findings(desk.suspects.measured.lifts, service, desk.reading(SpanSet))[:3]
 
 
 def _gaps(desk: Desk, service: str) -> Iterable[Finding]:
