@@ -29,10 +29,11 @@ def printed() -> list[str]:
 
 def excerpt(lines: list[str]) -> str:
     """The parts that the README shows."""
-    second = next(i for i, line in enumerate(lines) if line.startswith("2. "))
     picture = next(i for i, line in enumerate(lines) if "┤" in line)
     while lines[picture - 1]:
         picture -= 1
+    # The second proposal is told in detail only where it is likely enough.
+    second = next((i for i, line in enumerate(lines) if line.startswith("2. ")), picture)
     ended = next(i for i in range(picture, len(lines)) if not lines[i])
     coverage = next(i for i, line in enumerate(lines) if line.startswith("Answered"))
     parts = (lines[:second], lines[picture:ended], lines[coverage:])
