@@ -7,6 +7,7 @@ set -eu
 # package | a program that proves it is there | what is skipped without it
 SERVERS='prometheus|prometheus|the lab and the metrics live suite
 prometheus-alertmanager|prometheus-alertmanager alertmanager|the lab and the webhook live suite
+victoria-metrics|victoria-metrics|the second metrics server of the live suite
 postgresql-15|/usr/lib/postgresql/15/bin/initdb /usr/lib/postgresql/*/bin/initdb initdb|the lab and the database live suite
 postgresql-15-hypopg|/usr/share/postgresql/15/extension/hypopg.control|the hypothetical-index live tests'
 
