@@ -1,0 +1,156 @@
+"""Keeps the load on one source within limits: at most so many calls at once, and a rest after failures.
+
+Knows nothing of transports: a connector wraps each request in `Governor.run`. What was asked is counted,
+so that a benchmark and the record can say what an investigation cost its sources.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from connectors.errors import ConnectorError
+
+T = TypeVar("T")
+
+
+class SourceFailedError(ConnectorError):
+    """A source did not answer; `retry` says whether asking again may help, the message why it failed.
+
+    `retry_after` is how long the source asked to be left alone, in seconds, where it said so.
+    `counts`: whether the failure says that the source is in trouble (a refusal does not).
+    """
+
+    def __init__(
+        self, reason: str, *, retry: bool = False, retry_after: float | None = None, counts: bool = True
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry = retry
+        self.retry_after = retry_after
+        self.counts = counts
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one source instance may be asked.
+
+    `timeout_seconds` is that of one request, `concurrent` the requests at once, `most_bytes` the size of
+    one answer, `attempts` the tries of one request in all. After `failures` failures in a row the source
+    is left alone for `rest_seconds`; then one call is let through to see.
+    """
+
+    timeout_seconds: float = 10.0
+    concurrent: int = 4
+    most_bytes: int = 64 * 1024 * 1024
+    attempts: int = 2
+    failures: int = 4
+    rest_seconds: float = 30.0
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What went to a source so far."""
+
+    requests: int = 0
+    failures: int = 0
+    seconds: float = 0.0
+    bytes: int = 0
+
+
+class Governor:
+    """Guards one source instance. Safe to use from several threads.
+
+    `clock` counts seconds, `sleep` waits for them; neither has a say in any answer.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.name = name
+        self.limits = limits
+        self.traffic = Traffic()
+        self._clock = clock
+        self._sleep = sleep
+        self._slots = threading.BoundedSemaphore(limits.concurrent)
+        self._lock = threading.Lock()
+        self._failed = 0
+        self._rests_until = 0.0
+
+    def run(self, call: Callable[[], T]) -> T:
+        """Make one request, again where its failure says that this may help and time allows.
+
+        Raises:
+            SourceFailedError: no answer, or the source is being left alone.
+        """
+        for attempt in range(1, self.limits.attempts + 1):
+            try:
+                return self._once(call)
+            except SourceFailedError as failure:
+                pause = failure.retry_after if failure.retry_after is not None else 0.2 * attempt
+                if (
+                    not failure.retry
+                    or attempt == self.limits.attempts
+                    or pause > self.limits.timeout_seconds
+                ):
+                    raise
+                self._sleep(pause)
+        raise AssertionError("a request is tried at least once")
+
+    def received(self, size: int) -> None:
+        """Count the bytes of an answer."""
+        with self._lock:
+            self.traffic.bytes += size
+
+    def _once(self, call: Callable[[], T]) -> T:
+        if not self._slots.acquire(timeout=self.limits.timeout_seconds):
+            raise SourceFailedError(f"{self.name}: too many requests at once", retry=True, counts=False)
+        try:
+            self._admit()
+            return self._counted(call)
+        finally:
+            self._slots.release()
+
+    def _admit(self) -> None:
+        with self._lock:
+            now = self._clock()
+            if now < self._rests_until:
+                left = self._rests_until - now
+                raise SourceFailedError(
+                    f"{self.name}: left alone for {left:.0f} s more after {self._failed} failures in a row",
+                    counts=False,
+                )
+            if self._failed >= self.limits.failures:
+                # One call goes through to see whether the source is back; others wait for what it says.
+                self._rests_until = now + self.limits.rest_seconds
+
+    def _counted(self, call: Callable[[], T]) -> T:
+        began = self._clock()
+        try:
+            answer = call()
+        except SourceFailedError as failure:
+            self._note(began, failure.counts)
+            raise
+        self._note(began, None)
+        return answer
+
+    def _note(self, began: float, trouble: bool | None) -> None:
+        """Count a request; `trouble` is None when it succeeded."""
+        with self._lock:
+            self.traffic.requests += 1
+            self.traffic.seconds += self._clock() - began
+            if trouble is None:
+                self._failed, self._rests_until = 0, 0.0
+                return
+            self.traffic.failures += 1
+            if trouble:
+                self._failed += 1
+                if self._failed >= self.limits.failures:
+                    self._rests_until = self._clock() + self.limits.rest_seconds
