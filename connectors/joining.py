@@ -22,6 +22,7 @@ from connectors.answers import (
 )
 from connectors.codec import sha256
 from connectors.contract import Question, Reading, Unavailable
+from connectors.timeline import one_timeline
 
 
 def joined(question: Question, replies: Sequence[tuple[str, Reading | Unavailable]]) -> Reading | Unavailable:
@@ -129,9 +130,7 @@ def _logs(answers: Sequence[Answer]) -> Answer:
 
 
 def _timeline(answers: Sequence[Answer]) -> Answer:
-    """Changes by time; of one that two sources tell, the first to tell it counts."""
-    known = {change.id: change for each in reversed(answers) for change in cast("Timeline", each).changes}
-    return Timeline(changes=tuple(sorted(known.values(), key=lambda each: (each.at, each.id))))
+    return one_timeline(change for each in answers for change in cast("Timeline", each).changes)
 
 
 def _commits(answers: Sequence[Answer]) -> Answer:

@@ -1,0 +1,1 @@
+"""What this program serves over HTTP."""

@@ -1,0 +1,34 @@
+"""Takes JSON of strangers apart without trusting its shape: what is not as expected is empty. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import cast
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """The value where it is an object, else an empty one."""
+    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
+
+
+def items(value: object) -> Sequence[object]:
+    """The value where it is an array, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def text(fields: Mapping[str, object], name: str) -> str:
+    """A field that is a text, else the empty text."""
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def instant_of(value: object) -> datetime | None:
+    """A time in ISO 8601, UTC where it names no zone; None where it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
