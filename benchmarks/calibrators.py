@@ -30,6 +30,8 @@ HEALTHY = 0.15
 
 RIDGE = 2.0
 LEVEL = 0.9
+A_SYSTEM = 20
+"""Cases from which on a system's own conformal threshold is more than an accident of one or two."""
 CONFIDENT = 0.8
 _TRAITS = ("balance", "sources", "ahead", "share")
 
@@ -204,9 +206,9 @@ class Scored:
 
     @property
     def before(self) -> float:
-        """The calibrated confidence that lies before the truth: the conformal score."""
-        at = self.row.truth
-        return math.inf if at is None else float(sum(self.said.confidences[:at]))
+        """The share of all places' confidence that lies before the truth: the conformal score."""
+        at, said = self.row.truth, self.said.confidences
+        return math.inf if at is None else float(sum(said[:at])) / max(sum(said), 1e-12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +249,20 @@ def choose(
 
 
 def conformal(scored: Sequence[Scored]) -> Conformal:
-    """The threshold from incidents that neither the weights nor the calibrator saw."""
-    before = [each.before for each in scored if not each.row.healthy]
-    return Conformal(level=LEVEL, threshold=threshold_of(before, LEVEL), cases=len(before))
+    """The threshold from incidents that neither the weights nor the calibrator saw: the worst system's.
+
+    Systems are not exchangeable: pooled, the many cases of an easy one set a threshold that a hard one does
+    not keep. With fewer than nine systems no set is distribution-free for a new one (Lee et al. 2023), so
+    the promise is to a system no worse than the worst known one; it is measured by leaving each out.
+    """
+    before: dict[str, list[float]] = {"": []}
+    for each in scored:
+        if not each.row.healthy:
+            before[""].append(each.before)
+            before.setdefault(each.row.system, []).append(each.before)
+    large = [threshold_of(rows, LEVEL) for name, rows in before.items() if not name or len(rows) >= A_SYSTEM]
+    worst = max((math.inf if each is None else each for each in large), default=math.inf)
+    return Conformal(level=LEVEL, threshold=worst if math.isfinite(worst) else None, cases=len(before[""]))
 
 
 def abstain_below(scored: Sequence[Scored]) -> float:

@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.text import Text
 
 from bot import wording
-from bot.investigation import Confirm, Decision, Partly, RuleOut, SomethingElse
+from bot.investigation import Confirm, Decision, NothingWrong, Partly, RuleOut, SomethingElse
 from bot.safetext import one_line
 from graph.model import Proposal
 
-HELP: Final = "c 1 confirm · r 1 rule out · p 1 partly · s TEXT something else · q leave open"
+HELP: Final = (
+    "c 1 confirm · r 1 rule out · p 1 partly · s TEXT something else · n nothing was wrong · q leave open"
+)
 _MOST_WORDS: Final = 2_000
 _LONGEST_TITLE: Final = 32
 _WORDS: Final = {
@@ -28,6 +30,8 @@ _WORDS: Final = {
     "partly": "p",
     "s": "s",
     "something": "s",
+    "n": "n",
+    "nothing": "n",
 }
 _LEAVE: Final = frozenset({"q", "quit", "exit"})
 
@@ -48,6 +52,8 @@ def understood(line: str, proposals: Sequence[Proposal]) -> Decision | None:
     kind = _WORDS.get(word.lower())
     if kind is None:
         raise NotUnderstoodError(f"please type one of: {HELP}")
+    if kind == "n":
+        return NothingWrong()
     if kind == "s":
         return SomethingElse(text=_said(rest.removeprefix("else ").strip()))
     return _about(kind, rest, proposals)

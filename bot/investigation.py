@@ -12,16 +12,31 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from bot.locks import held
 from bot.store import Store
 from connectors.contract import Reading, Sources, Unavailable
+from graph.calibration import load_calibration
 from graph.context import Context, Options, Progress, Weigh
-from graph.decisions import Confirm, Decision, Label, Partly, RuleOut, Skip, SomethingElse, label, pending
+from graph.decisions import (
+    Confirm,
+    Decision,
+    Label,
+    NothingWrong,
+    Partly,
+    RuleOut,
+    Skip,
+    SomethingElse,
+    label,
+    pending,
+)
 from graph.errors import NotWaitingError, OtherIncidentError
+from graph.experience import own_calibration
 from graph.judgement import weigh
 from graph.model import Proposal, Weighing
+from graph.ranking import load_weights
 from graph.record import Asked, Record, Seal, coverage
 from graph.state import State, beginning
 from playbooks.model import Incident
@@ -34,6 +49,7 @@ __all__ = [
     "Decision",
     "Investigator",
     "Label",
+    "NothingWrong",
     "Options",
     "Outcome",
     "Partly",
@@ -83,15 +99,16 @@ class Investigator:
     """Investigates incidents with these sources, into this record.
 
     With a `bot.store.Store` as its record, checkpoints lie in the same file: an investigation that was
-    killed is finished by whoever calls `investigate` again with the same thread. `clock` counts the
-    budget's seconds, `now` dates the seal; neither has a say in the ranking.
+    killed is finished by whoever calls `investigate` again with the same thread. `weigh`: another judgement
+    than the own one, which learns from the record's labels. `clock` counts the budget's seconds, `now` dates
+    the seal; neither has a say in the ranking.
     """
 
     sources: Sources
     record: Record
     options: Options = field(default_factory=Options)
     listen: Callable[[Progress], None] = _silent
-    weigh: Weigh = weigh
+    weigh: Weigh | None = None
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = _utc_now
     sleep: Callable[[float], None] = time.sleep
@@ -161,7 +178,7 @@ class Investigator:
         if pending(self.record.labels(run.thread), state["weighing"], state["ruled_out"]):
             raise NotWaitingError(f"{run.thread!r} was answered already: let it investigate first")
         weighing = self.record.get_weighing(run.thread, state["weighing"])
-        said = label(decision, state["weighing"], weighing)
+        said = label(decision, state["weighing"], weighing, seen=self.options.confirm == "ask")
         self.record.put_label(run.thread, said)
         return said
 
@@ -171,7 +188,7 @@ class Investigator:
             incident_at=incident.at,
             sources=self.sources,
             record=self.record,
-            weigh=self.weigh,
+            weigh=self.weigh or self._experienced(incident),
             options=self.options,
             listen=_one_at_a_time(self.listen),
             clock=self.clock,
@@ -180,6 +197,13 @@ class Investigator:
             started=self.clock(),
             spent_before=spent_before,
         )
+
+    def _experienced(self, incident: Incident) -> Weigh:
+        """The judgement with what this record's labels of other incidents taught."""
+        own = own_calibration(
+            load_calibration(), self.record.said(), load_weights().digest, apart_from=incident.id
+        )
+        return partial(weigh, calibration=own)
 
     def _outcome(self, thread: str, incident: Incident, standing: _Standing) -> Outcome:
         asked = self.record.asked(thread)

@@ -104,6 +104,24 @@ class EvidenceResult(_Part):
     sha256: str
 
 
+class LikelyResult(_Part):
+    """The conformal set: the cause is among the first `places` proposals in `level` of all cases."""
+
+    places: Annotated[int, Field(ge=1, le=10)]
+    level: Share
+    proposals: Annotated[list[str], Field(description="The ids of these proposals.")]
+    cases: Annotated[int, Field(description="How many labelled incidents the promise rests on.")]
+
+
+class TrustResult(_Part):
+    """How far this site's own confirmed incidents stand behind the confidences."""
+
+    labels: Annotated[int, Field(ge=0, description="How many judged incidents of this site count.")]
+    doubt: Annotated[
+        str, Field(description="What is missing to be called calibrated; empty where nothing is.")
+    ]
+
+
 class LanguageModelResult(_Part):
     """What a language model cost. Zero where none took part."""
 
@@ -130,6 +148,11 @@ class Result(_Part):
     ]
     others: Annotated[Share, Field(description="The sum of the causes considered beyond those listed.")]
     calibrated: bool
+    trust: TrustResult = TrustResult(labels=0, doubt="")
+    likely: Annotated[
+        LikelyResult | None,
+        Field(description="Among which proposals the cause is; null where that cannot be promised."),
+    ] = None
     coverage: Annotated[
         dict[str, str], Field(description='By kind of source: "ok" or "unavailable: reason".')
     ]
@@ -167,6 +190,8 @@ def of_outcome(outcome: Outcome) -> Result:
         none_of_these=shares.listed[-1],
         others=shares.others,
         calibrated=weighing.calibrated,
+        trust=TrustResult(labels=weighing.trust.labels, doubt=weighing.trust.doubt),
+        likely=_likely(weighing),
         coverage=dict(sorted(outcome.coverage.items())),
         evidence={key: _evidence(fact) for key, fact in weighing.evidence.items()},
         partial=outcome.partial,
@@ -174,6 +199,19 @@ def of_outcome(outcome: Outcome) -> Result:
         elapsed_s=round(outcome.elapsed_s, 3),
         queries=outcome.queries,
         llm=LanguageModelResult(),
+    )
+
+
+def _likely(weighing: decided.Weighing) -> LikelyResult | None:
+    """Said of causes only: under recovered and no_fault the claim is that nothing is wrong."""
+    found = weighing.likely
+    if found is None or weighing.verdict in (Verdict.RECOVERED, Verdict.NO_FAULT):
+        return None
+    return LikelyResult(
+        places=found.places,
+        level=found.level,
+        proposals=[proposal.id for proposal in weighing.proposals[: found.places]],
+        cases=found.cases,
     )
 
 

@@ -22,6 +22,7 @@ _LABELLED = {
     "confirm": "Confirmed. Kept as a label.",
     "partly": "Noted as a part of it. Kept as a label.",
     "rule_out": "Ruled out; nothing else is left to propose. Kept as a label.",
+    "nothing_wrong": "Noted that nothing was wrong. Kept as a label.",
     "something_else": "Noted that it was something else. Kept as a label.",
 }
 

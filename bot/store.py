@@ -20,6 +20,7 @@ from connectors.contract import Question, Reading, Unavailable, digest
 from connectors.errors import UndecodableAnswerError
 from graph.decisions import Label
 from graph.errors import NotRecordedError
+from graph.experience import Said
 from graph.model import Weighing
 from graph.planning import question_id, question_of
 from graph.record import Answered, Asked, Seal, weighing_bytes, weighing_id, weighing_of
@@ -253,6 +254,18 @@ class Store:
         """What people said."""
         rows = self._read("SELECT body FROM labels WHERE thread = ? ORDER BY n", thread)
         return tuple(Label.model_validate_json(row["body"]) for row in rows)
+
+    def said(self) -> tuple[Said, ...]:
+        """What people said, investigation by investigation."""
+        rows = self._read(
+            "SELECT thread, json_extract(incident, '$.id') AS incident, body "
+            "FROM labels JOIN investigations USING (thread) ORDER BY n"
+        )
+        threads: dict[str, tuple[str, list[Label]]] = {}
+        for row in rows:
+            known = threads.setdefault(row["thread"], (row["incident"], []))
+            known[1].append(Label.model_validate_json(row["body"]))
+        return tuple(Said(incident, tuple(labels)) for incident, labels in threads.values())
 
     def seal(self, thread: str, seal: Seal) -> Seal:
         """Close the investigation, once."""

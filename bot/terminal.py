@@ -87,8 +87,8 @@ def _ranking(result: Result, width: int) -> RenderableType:
         rows.append(_ranked("", others, _confidence(unlisted, width, worded=False), width))
     nothing = Text(wording.none_of_these(result.verdict), style="dim")
     rows.append(_ranked("", nothing, _confidence(result.none_of_these, width, worded=False), width))
-    if not result.calibrated:
-        rows.append(Text(f"   {wording.NOT_CALIBRATED_WHY}", style="dim"))
+    for told in filter(None, (wording.likely(result), wording.trust(result))):
+        rows.append(Padding(Text(told, style="dim"), (0, 0, 0, 3)))
     confidence = Text("Confidence" if width >= _LEAST_FOR_BARS else "", style="dim")
     return Group(_ranked("#", Text("Cause", style="dim"), confidence, width), *rows, Text())
 

@@ -26,7 +26,6 @@ _DEGREES: Final = (
     (0.10, "unlikely"),
     (0.0, "very unlikely"),
 )
-NOT_CALIBRATED_WHY: Final = "Not yet calibrated: read the confidences as an order."
 LONGEST_WHY: Final = 200
 _LEAST_WORTH_CUTTING: Final = 60
 _LEAST_CLAIM: Final = 16
@@ -56,6 +55,23 @@ def none_of_these(verdict: Verdict) -> str:
     if verdict in (Verdict.RECOVERED, Verdict.NO_FAULT):
         return "Nothing is wrong any longer" if verdict is Verdict.RECOVERED else "Nothing is wrong"
     return "None of these"
+
+
+def trust(result: Result) -> str:
+    """How far the confidences can be relied on here, in a sentence."""
+    if result.calibrated:
+        return f"Calibrated on {result.trust.labels} confirmed incidents of your own."
+    doubt = f" here: {one_line(result.trust.doubt)}" if result.trust.doubt else ""
+    return f"Not yet calibrated{doubt}; read the confidences as an order."
+
+
+def likely(result: Result) -> str:
+    """The set that holds the cause with the level promised; empty where nothing is promised."""
+    if result.likely is None:
+        return ""
+    n = result.likely.places
+    which = "The cause is the first" if n == 1 else f"The cause is among the first {n}"
+    return f"{which} ({percent(result.likely.level)}: so often lists made this way hold it)."
 
 
 def where(proposal: ProposalResult) -> str:

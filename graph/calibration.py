@@ -24,6 +24,9 @@ EDGE: Final = 0.01
 PLAIN: Final = 6.0
 """Robust deviations from which on a symptom is plain: fault-free hours reach five now and then."""
 
+LEAST_LABELS: Final = 30
+"""A site's own judged incidents from which on it may be called calibrated: 0.8 is then known to 0.07."""
+
 SHARPEST: Final = 2.0
 """The ratio of two confidences is at most squared: a close second stays a close second."""
 
@@ -31,8 +34,9 @@ SHARPEST: Final = 2.0
 class Conformal(BaseModel):
     """What the conformal set rests on.
 
-    `level`: the coverage promised to cases like those it was made from. `threshold`: how much confidence may
-    lie before a place for it to be still in the set; None: too few cases for any promise. `cases`: how many.
+    `level`: the coverage promised to a system no worse than the worst of those it was made from.
+    `threshold`: which share of all places' confidence may lie before a place for it to be still in the set;
+    None: too few cases for any promise. `cases`: how many.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +55,7 @@ class Calibration(BaseModel):
     `ceiling` holds where the evidence is broad, `thin_ceiling` where it is thin (`is_thin`).
     `abstain_below`: a first confidence under it is no answer.
     `calibrated`: whether enough of a site's own outcomes stand behind it; never true as shipped.
+    `labels`: how many of them; `doubt`: what is missing to be called calibrated, empty where it is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,6 +73,7 @@ class Calibration(BaseModel):
     conformal: Conformal
     calibrated: bool = False
     labels: int = 0
+    doubt: str = f"0 of {LEAST_LABELS} confirmed incidents"
     provenance: dict[str, str]
 
 
@@ -159,20 +165,19 @@ def _sharper(shares: Sequence[float], wanted: float, mass: float) -> list[float]
 def conformal_set(calibrated: Calibrated, model: Calibration) -> int:
     """How many of the first proposals hold the cause at the level promised; 0: no statement possible.
 
-    A place is in the set while the confidence before it does not pass the threshold (adaptive prediction
-    sets, Romano et al. 2020, without randomisation; Angelopoulos & Bates 2021). Where that would take more
-    places than were proposed, or in a set of all nothing is excluded, nothing is said.
+    A place is in the set while the share of confidence before it does not pass the threshold (adaptive
+    prediction sets, Romano et al. 2020, without randomisation; Angelopoulos & Bates 2021). Shares are of what
+    all places have together: that nothing was found is not a place. A set of all excludes nothing: 0.
     """
-    threshold = model.conformal.threshold
-    if threshold is None or not calibrated.confidences:
+    threshold, total = model.conformal.threshold, sum(calibrated.confidences)
+    if threshold is None or total <= 0.0:
         return 0
-    before, size = 0.0, 0
-    for confidence in sorted(calibrated.confidences, reverse=True):
+    before = 0.0
+    for size, confidence in enumerate(sorted(calibrated.confidences, reverse=True)):
         if before > threshold:
             return size
-        before += confidence
-        size += 1
-    return size if before > threshold else 0
+        before += confidence / total
+    return 0
 
 
 def abstains(calibrated: Calibrated, model: Calibration) -> bool:

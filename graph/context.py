@@ -95,7 +95,7 @@ class Context:
         """What the options decide on the weighing; None means that a person decides."""
         decision = self.options.decision()
         known = self.record.get_weighing(self.thread, weighing)
-        return label(decision, weighing, known) if decision else None
+        return label(decision, weighing, known, seen=False) if decision else None
 
     def budget(self) -> Budget:
         """The budget as planning sees it."""

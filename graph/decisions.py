@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from connectors.contract import Frozen
 from graph.errors import UnknownProposalError
-from graph.model import Proposal, Weighing
+from graph.model import Basis, Proposal, Verdict, Weighing
 
 
 class Confirm(Frozen):
@@ -44,13 +44,19 @@ class SomethingElse(Frozen):
     text: str
 
 
+class NothingWrong(Frozen):
+    """There was no fault: the alert was wrong."""
+
+    kind: Literal["nothing_wrong"] = "nothing_wrong"
+
+
 class Skip(Frozen):
     """Nobody decided: close without a label."""
 
     kind: Literal["skip"] = "skip"
 
 
-Decision = Confirm | Partly | RuleOut | SomethingElse | Skip
+Decision = Confirm | Partly | RuleOut | SomethingElse | NothingWrong | Skip
 """One answer of a person to a proposal."""
 
 _DECISION: TypeAdapter[Decision] = TypeAdapter(Annotated[Decision, Field(discriminator="kind")])
@@ -62,20 +68,28 @@ def parse(text: str) -> Decision:
 
 
 class Label(Frozen):
-    """What is learned from one decision: which proposal of which weighing was judged, and how."""
+    """What is learned from one decision: which proposal of which weighing was judged, and how.
 
-    decision: Literal["confirm", "partly", "rule_out", "something_else", "skip"]
+    `service` is the judged proposal's; `verdict` and `basis` are the weighing's. `seen`: whether a person had
+    the proposal before them; what an option confirmed teaches nothing.
+    """
+
+    decision: Literal["confirm", "partly", "rule_out", "something_else", "nothing_wrong", "skip"]
     weighing: str
     proposal: str | None = None
     cause: str | None = None
     text: str = ""
+    service: str | None = None
+    verdict: Verdict | None = None
+    basis: Basis | None = None
+    seen: bool = True
 
     def ruled_out(self) -> tuple[str, ...]:
         """The proposals that leave the ranking."""
         return (self.proposal,) if self.decision == "rule_out" and self.proposal else ()
 
 
-def label(decision: Decision, weighing_id: str, weighing: Weighing) -> Label:
+def label(decision: Decision, weighing_id: str, weighing: Weighing, *, seen: bool = True) -> Label:
     """What the decision says of the weighing; a confirmation without an id is of the first proposal."""
     proposal = _judged(decision, weighing)
     return Label(
@@ -84,6 +98,10 @@ def label(decision: Decision, weighing_id: str, weighing: Weighing) -> Label:
         proposal=proposal.id if proposal else None,
         cause=proposal.cause if proposal else None,
         text=decision.text if isinstance(decision, Partly | SomethingElse) else "",
+        service=proposal.service if proposal else None,
+        verdict=weighing.verdict,
+        basis=weighing.basis,
+        seen=seen,
     )
 
 
@@ -101,7 +119,7 @@ def _judged(decision: Decision, weighing: Weighing) -> Proposal | None:
     Raises:
         UnknownProposalError: it names one that is not on the list.
     """
-    if isinstance(decision, SomethingElse | Skip):
+    if isinstance(decision, SomethingElse | NothingWrong | Skip):
         return None
     if decision.proposal is None:
         return weighing.proposals[0] if weighing.proposals else None

@@ -11,13 +11,20 @@ from datetime import UTC, datetime
 
 from connectors.answers import ClusterState, Commits, StatusFeeds, Timeline
 from connectors.contract import Reading
-from graph.calibration import Calibrated, calibrate, load_calibration
+from graph.calibration import (
+    Calibrated,
+    Calibration,
+    abstains,
+    calibrate,
+    conformal_set,
+    load_calibration,
+)
 from graph.hypotheses import Hypothesis, Place, normalised, places, settle
-from graph.model import Weighing
+from graph.model import Basis, Likely, Trust, Weighing
 from graph.pictures import draw
 from graph.proposing import Registry, Scribe, propose
-from graph.ranking import ServiceOdds, rank_services
-from graph.traits import traits_of
+from graph.ranking import ServiceOdds, load_weights, rank_services
+from graph.traits import Traits, traits_of
 from graph.verdicts import Rest, conclude
 from graph.wanted import wanted
 from playbooks.changes import ChangeJudgement, judge_changes
@@ -48,13 +55,29 @@ class _Bench:
     changes: ChangeJudgement
 
 
-def weigh(incident: Incident, readings: Sequence[Reading], ruled_out: Collection[str] = ()) -> Weighing:
+@dataclass(frozen=True, slots=True)
+class _Believed:
+    """The places as they came and as calibrated, before anybody ruled one out."""
+
+    places: tuple[Place, ...]
+    traits: Traits
+    said: Calibrated
+    likely: Likely | None
+
+
+def weigh(
+    incident: Incident,
+    readings: Sequence[Reading],
+    ruled_out: Collection[str] = (),
+    calibration: Calibration | None = None,
+) -> Weighing:
     """Weigh all hypotheses by the readings at hand.
 
     Args:
         incident: the incident; `incident.at` is now.
         readings: every answer so far, in any order: the result does not depend on it.
         ruled_out: ids of proposals that a person ruled out; they leave the ranking.
+        calibration: the site's own calibration (`graph.experience`); None is the shipped one.
 
     Returns:
         The ranking, its evidence, and the questions that might change it.
@@ -65,28 +88,59 @@ def weigh(incident: Incident, readings: Sequence[Reading], ruled_out: Collection
     tests = _all_tests(incident, suspects, seen, odds.probability)
     changes = _changes(incident, suspects, seen, odds.probability, tests)
     bench = _Bench(incident, seen, suspects, tests, changes)
+    model = calibration or load_calibration()
+    believed = _believed(bench, odds, model)
+    judged = [_settle(bench, place, ruled_out) for place in believed.places]
     settled = [
-        hypothesis
-        for place in places(odds, bench.changes)
-        if (hypothesis := _settle(bench, place, ruled_out)) is not None
+        replace(each, probability=sure * each.probability / each.place.probability)
+        for each, sure in zip(judged, believed.said.confidences, strict=True)
+        if each is not None
     ]
-    raw, none = normalised(settled, odds.none)
-    ordered = _ordered(settled, raw)
-    calibrated = _calibrated(bench, odds, ordered, [raw[h.id] for h in ordered], none)
-    confidence = {h.id: c for h, c in zip(ordered, calibrated.confidences, strict=True)}
-    leads = none >= max(raw.values(), default=0.0)
-    return _weighing(bench, ordered, confidence, Rest(calibrated.none, leads), calibrated.calibrated)
+    confidence, none = normalised(settled, believed.said.none)
+    ordered = _ordered(settled, confidence)
+    leads = odds.none >= max((h.place.probability for h in ordered), default=0.0)
+    unsure = abstains(Calibrated(tuple(confidence.values()), none, model.calibrated), model)
+    weighing = _weighing(bench, ordered, confidence, Rest(none, leads, unsure))
+    # Promises and lessons are of whole rankings: before anything is ruled out.
+    whole = all(each is not None and each.probability == each.place.probability for each in judged)
+    return weighing.model_copy(
+        update={
+            "calibrated": model.calibrated,
+            "trust": Trust(labels=model.labels, doubt=model.doubt),
+            "likely": believed.likely if whole else None,
+            "basis": _basis(believed, odds.none) if whole else None,
+        }
+    )
 
 
-def _calibrated(
-    bench: _Bench, odds: ServiceOdds, ordered: Sequence[Hypothesis], raw: Sequence[float], none: float
-) -> Calibrated:
-    """The confidences as outcomes have taught them; the order stays."""
-    first = ordered[0] if ordered else None
-    kinds = {"changes"} if first and first.place.change else set()
-    kinds |= {"database"} if first and any(f.evidence for f in first.mechanism.findings) else set()
-    traits = traits_of(bench.suspects, odds, first.place.service if first else None, kinds)
-    return calibrate(raw, none, traits, load_calibration())
+def _believed(bench: _Bench, odds: ServiceOdds, model: Calibration) -> _Believed:
+    """All places with their calibrated confidences: ruling out conditions on these."""
+    found = places(odds, bench.changes)
+    first = found[0] if found else None
+    also = ("changes",) if first and first.change else ()
+    traits = traits_of(bench.suspects, odds, first.service if first else None, also)
+    raw = [place.probability for place in found]
+    shipped = load_calibration()
+    size = conformal_set(calibrate(raw, odds.none, traits, shipped), shipped)
+    promised = shipped.conformal
+    likely = (
+        Likely(places=size, level=promised.level, cases=promised.cases)
+        if 0 < size <= _MOST_PROPOSALS
+        else None
+    )
+    return _Believed(found, traits, calibrate(raw, odds.none, traits, model), likely)
+
+
+def _basis(believed: _Believed, none: float) -> Basis | None:
+    if not believed.places:
+        return None
+    first, total = believed.places[0], sum(place.probability for place in believed.places) + none
+    return Basis(
+        weights=load_weights().digest,
+        service=first.service,
+        raw=first.probability / total,
+        traits=believed.traits,
+    )
 
 
 def _changes(
@@ -160,7 +214,6 @@ def _weighing(
     ordered: Sequence[Hypothesis],
     confidence: Mapping[str, float],
     rest: Rest,
-    calibrated: bool,
 ) -> Weighing:
     listed = ordered[:_MOST_PROPOSALS]
     scribe = Scribe(bench.incident, bench.seen, Registry(), bench.changes.none)
@@ -172,7 +225,7 @@ def _weighing(
         summary=conclusion.summary,
         proposals=conclusion.proposals,
         none_of_these=conclusion.none,
-        calibrated=calibrated,
+        calibrated=False,
         evidence=scribe.registry.known,
         wanted=wanted(bench.incident, bench.seen, listed),
         pictures=draw(bench.suspects, listed),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from connectors.contract import Frozen, Question
+from graph.traits import Traits
 from playbooks.model import Entity, Evidence
 
 
@@ -90,11 +91,43 @@ class Wanted(Frozen):
     gain: float
 
 
+class Likely(Frozen):
+    """The conformal set: the cause is among the first `places` proposals, in `level` of all cases.
+
+    `cases` is how many labelled incidents the promise rests on.
+    """
+
+    places: int
+    level: float
+    cases: int
+
+
+class Basis(Frozen):
+    """What the first confidence was made from, kept so that an outcome can be learned from later.
+
+    `weights` tells under which weights of the ranking; `service` is the first proposal's; `raw` is its
+    confidence before any calibration.
+    """
+
+    weights: str
+    service: str
+    raw: float
+    traits: Traits
+
+
+class Trust(Frozen):
+    """How far a site's own outcomes stand behind the confidences: their number, and what is missing yet."""
+
+    labels: int = 0
+    doubt: str = ""
+
+
 class Weighing(Frozen):
     """The ranking as the evidence stands: proposals by confidence, and what speaks for none of them.
 
     The confidences and `none_of_these` add up to 1 over the causes considered;
-    `proposals` holds at most the ten best.
+    `proposals` holds at most the ten best. `likely` is None where no such set can be promised; `basis` where
+    a proposal was ruled out, or nobody is suspected.
     """
 
     verdict: Verdict
@@ -105,3 +138,6 @@ class Weighing(Frozen):
     evidence: dict[str, Evidence]
     wanted: tuple[Wanted, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    likely: Likely | None = None
+    basis: Basis | None = None
+    trust: Trust = Trust()

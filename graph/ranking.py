@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,12 @@ class Weights(BaseModel):
     explained: float
     temperature: float
     provenance: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """What tells these weights from others: raw confidences compare only under the same ones."""
+        numbers = self.model_dump_json(exclude={"version", "provenance"})
+        return sha256(numbers.encode()).hexdigest()[:12]
 
 
 @lru_cache(maxsize=2)

@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 from connectors.contract import Frozen, Instant, Question, Reading, Source, Unavailable, digest
 from graph.decisions import Label
 from graph.errors import NotRecordedError
+from graph.experience import Said
 from graph.model import Wanted, Weighing
 from graph.planning import question_id, question_of
 from playbooks.model import Incident
@@ -87,6 +88,10 @@ class Record(Protocol):
 
     def labels(self, thread: str) -> Sequence[Label]:
         """What people said, in that order."""
+        ...
+
+    def said(self) -> Sequence[Said]:
+        """What people said in every investigation, in the order in which each was first labelled."""
         ...
 
     def seal(self, thread: str, seal: Seal) -> Seal:
@@ -166,6 +171,7 @@ class MemoryRecord:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
+        self._labelled: list[str] = []
 
     def open(self, thread: str, incident: Incident) -> Incident:
         """Begin or continue an investigation."""
@@ -217,11 +223,19 @@ class MemoryRecord:
         """Keep what a person said, once."""
         with self._lock:
             self._of(thread).labels.setdefault(label)
+            self._labelled.append(thread)
 
     def labels(self, thread: str) -> tuple[Label, ...]:
         """What people said."""
         with self._lock:
             return tuple(self._of(thread).labels)
+
+    def said(self) -> tuple[Said, ...]:
+        """What people said, investigation by investigation."""
+        with self._lock:
+            threads = dict.fromkeys(self._labelled)
+            kept = [self._kept[thread] for thread in threads if thread in self._kept]
+            return tuple(Said(each.incident.id, tuple(each.labels)) for each in kept if each.labels)
 
     def seal(self, thread: str, seal: Seal) -> Seal:
         """Close the investigation, once."""
@@ -239,6 +253,7 @@ class MemoryRecord:
         """Drop the thread."""
         with self._lock:
             self._kept.pop(thread, None)
+            self._labelled = [each for each in self._labelled if each != thread]
 
     def _of(self, thread: str) -> _Kept:
         return _held(self._kept, thread)

@@ -12,17 +12,17 @@ from typing import Final
 
 import numpy as np
 
-from graph.calibration import EDGE, Calibration, first_confidence, is_thin, numbers, sigmoid
+from graph.calibration import EDGE, LEAST_LABELS, Calibration, first_confidence, is_thin, numbers, sigmoid
 from graph.traits import Traits
 
 PRIOR_LABELS: Final = 30.0
 """How many of a site's labels the shipped model weighs as much as: about as many cases as a system gave."""
 
-LEAST_LABELS: Final = 20
 _LEAST_OF_EACH = 2
 _WIDEST = 0.2
-# The information of one label about the offset, at a confidence of 0.8.
-_INFORMATION = 0.16
+# The information of one label about the offset: at a confidence of 0.8 when doubt grows, and the most that
+# any label can have when trust does. So no run of rights says more than their number added to the prior's.
+_INFORMATION, _MOST_INFORMATION = 0.16, 0.25
 # However many hours were quiet, together they say no more than so many labels.
 _FAULT_FREE_LABELS = 5.0
 _OFFSETS = np.arange(-400, 401) / 100.0
@@ -61,7 +61,8 @@ def refine(model: Calibration, outcomes: Sequence[Outcome], fault_free: Sequence
             "labels": len(outcomes),
         }
     )
-    return found.model_copy(update={"calibrated": _enough(found, outcomes)})
+    doubt = _doubt(found, outcomes)
+    return found.model_copy(update={"calibrated": not doubt, "doubt": doubt})
 
 
 def _moved(model: Calibration, outcomes: Sequence[Outcome], fault_free: Sequence[float]) -> float:
@@ -69,7 +70,8 @@ def _moved(model: Calibration, outcomes: Sequence[Outcome], fault_free: Sequence
 
     Each label's likelihood is monotone in the offset, so that the mode is monotone in the labels.
     """
-    gain = -0.5 * PRIOR_LABELS * _INFORMATION * _OFFSETS**2
+    pull = np.where(_OFFSETS > 0.0, _MOST_INFORMATION, _INFORMATION)
+    gain = -0.5 * PRIOR_LABELS * pull * _OFFSETS**2
     said: list[tuple[float, float, bool, float]] = sorted(
         (_score(model, each), _cap(model, each.traits), each.right, 1.0) for each in outcomes
     )
@@ -108,21 +110,23 @@ def _thin_ceiling(model: Calibration, outcomes: Sequence[Outcome]) -> float:
     return min(max(proved, model.thin_ceiling), model.ceiling)
 
 
-def _enough(model: Calibration, outcomes: Sequence[Outcome]) -> bool:
-    """Whether the site's own labels bear the word "calibrated".
+def _doubt(model: Calibration, outcomes: Sequence[Outcome]) -> str:
+    """What keeps the site's own labels from bearing the word "calibrated"; empty where they do.
 
-    At least twenty; rights and wrongs among them, or an accuracy known to within 0.2 all the same; and what
+    At least thirty; rights and wrongs among them, or an accuracy known to within 0.2 all the same; and what
     was said with the refined model may not be further from what came true than chance explains.
     """
     n, right = len(outcomes), sum(each.right for each in outcomes)
     if n < LEAST_LABELS:
-        return False
+        return f"{n} of {LEAST_LABELS} confirmed incidents"
     both = min(right, n - right) >= _LEAST_OF_EACH
     if not both and interval_width(right, n) > _WIDEST:
-        return False
+        return f"{n} confirmed incidents are too much alike to tell how often it is right"
     said = sorted(first_confidence(each.raw, each.traits, model) for each in outcomes)
     spread = math.sqrt(sum(p * (1.0 - p) for p in said))
-    return abs(right - sum(said)) <= 2.0 * spread
+    if abs(right - sum(said)) > 2.0 * spread:
+        return f"right in {right} of {n} confirmed incidents where {sum(said):.0f} were expected"
+    return ""
 
 
 def interval_width(right: int, n: int) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from graph.calibration import load_calibration
 from graph.model import Proposal, Verdict
 from playbooks.facts import Scene
 from playbooks.model import Incident, Symptom
@@ -33,10 +32,15 @@ class Conclusion:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The confidence in none of the proposals, and whether before calibration it led them all."""
+    """What speaks for none of the proposals.
+
+    `none`: the confidence in that; `nothing_leads`: whether before calibration it led them all; `unsure`:
+    whether the first proposal is too unsure to be an answer.
+    """
 
     none: float
     nothing_leads: bool
+    unsure: bool
 
 
 def conclude(incident: Incident, suspects: Suspects, proposals: Sequence[Proposal], rest: Rest) -> Conclusion:
@@ -47,8 +51,7 @@ def conclude(incident: Incident, suspects: Suspects, proposals: Sequence[Proposa
     recovered = _recovered(incident, suspects)
     if recovered is not None:
         return _nothing(Verdict.RECOVERED, recovered, proposals, 0.9)
-    unsure = not proposals or proposals[0].confidence < load_calibration().abstain_below
-    if unsure or rest.nothing_leads:
+    if not proposals or rest.unsure or rest.nothing_leads:
         quiet = _no_fault(incident, suspects)
         if quiet is not None:
             return _nothing(Verdict.NO_FAULT, quiet, proposals, 0.75)

@@ -7,7 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 from bot.investigation import Outcome
 from connectors.contract import Source, Window
-from graph.model import Mark, NextStep, Picture, Proposal, ProposedFile, Verdict, Weighing
+from graph.model import (
+    Likely,
+    Mark,
+    NextStep,
+    Picture,
+    Proposal,
+    ProposedFile,
+    Trust,
+    Verdict,
+    Weighing,
+)
 from playbooks.model import Entity, Evidence, Incident, Symptom
 
 AT = datetime(2026, 6, 18, 15, 6, tzinfo=UTC)
@@ -144,6 +154,8 @@ def weighing(**changes: object) -> Weighing:
         calibrated=False,
         evidence=evidence(),
         pictures=pictures(),
+        likely=Likely(places=2, level=0.9, cases=88),
+        trust=Trust(labels=3, doubt="3 of 30 confirmed incidents"),
     )
     return given.model_copy(update=changes)
 

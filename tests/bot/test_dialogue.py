@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from bot import dialogue
-from bot.investigation import Confirm, Decision, Partly, RuleOut, SomethingElse
+from bot.investigation import Confirm, Decision, NothingWrong, Partly, RuleOut, SomethingElse
 from tests.bot import samples
 
 PROPOSALS = samples.proposals()
@@ -20,6 +20,8 @@ PROPOSALS = samples.proposals()
         ("p 1 and a cold cache", Partly(proposal="p-missing-index", text="and a cold cache")),
         ("s the certificate had expired", SomethingElse(text="the certificate had expired")),
         ("something else a full disk", SomethingElse(text="a full disk")),
+        ("n", NothingWrong()),
+        ("nothing was wrong", NothingWrong()),
         ("q", None),
     ],
 )

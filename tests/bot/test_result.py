@@ -43,6 +43,18 @@ def test_the_contract_of_the_case_format_holds_key_by_key() -> None:
     assert document["evidence"]["e1"]["at"] == "2026-06-18T15:06:00Z"
     assert document["llm"] == {"calls": 0, "tokens": 0, "usd": 0.0}
     assert document["coverage"]["logs"].startswith("unavailable: ")
+    assert document["likely"] == {
+        "places": 2,
+        "level": 0.9,
+        "proposals": [each["id"] for each in document["proposals"][:2]],
+        "cases": 88,
+    }
+    assert document["trust"] == {"labels": 3, "doubt": "3 of 30 confirmed incidents"}
+
+
+@pytest.mark.parametrize("verdict", [Verdict.RECOVERED, Verdict.NO_FAULT])
+def test_where_nothing_is_wrong_no_set_holds_a_cause(verdict: Verdict) -> None:
+    assert result.of_outcome(samples.outcome(samples.weighing(verdict=verdict))).likely is None
 
 
 def test_confidences_and_the_rest_add_up_to_one() -> None:

@@ -15,6 +15,7 @@ from connectors.contract import Reading, Source, Unavailable, digest
 from connectors.questions import StatementPlan
 from graph.decisions import Label
 from graph.errors import NotRecordedError
+from graph.experience import Said
 from graph.planning import question_id, sweep
 from graph.record import MemoryRecord, Record, Seal, readings_of, weighing_bytes
 from tests.graph.fakes import INCIDENT, NOW, reading, series, toy_weigh
@@ -97,6 +98,19 @@ def test_a_label_is_kept_once_and_in_order(record: Record) -> None:
     for label in (first, first, second):
         record.put_label(THREAD, label)
     assert list(record.labels(THREAD)) == [first, second]
+
+
+def test_what_people_said_is_listed_by_investigation_as_they_said_it(record: Record) -> None:
+    assert record.said() == ()
+    other = INCIDENT.model_copy(update={"id": "another"})
+    record.open("other", other)
+    first = Label(decision="rule_out", weighing="w1", proposal="p1")
+    second = Label(decision="confirm", weighing="w2", proposal="p2")
+    for thread, label in (("other", first), (THREAD, second), ("other", second)):
+        record.put_label(thread, label)
+    assert list(record.said()) == [Said("another", (first, second)), Said(INCIDENT.id, (second,))]
+    record.forget("other")
+    assert list(record.said()) == [Said(INCIDENT.id, (second,))]
 
 
 def test_a_seal_is_written_once(record: Record) -> None:

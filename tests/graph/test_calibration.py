@@ -203,10 +203,10 @@ def test_causes_that_were_not_proposed_take_the_promise_away() -> None:
 @pytest.mark.parametrize(
     ("confidences", "size"),
     [
-        ((0.9, 0.05), 1),  # before the second lies 0.9
-        ((0.4, 0.3, 0.2), 2),  # before the third 0.7
-        ((0.3, 0.2, 0.1), 3),  # before a fourth 0.6
-        ((0.3, 0.1), 0),  # two places do not make it, more were not proposed
+        ((0.9, 0.05), 1),  # before the second lies 0.95 of what all have
+        ((0.4, 0.3, 0.2), 2),  # before the third 0.78
+        ((0.2, 0.15, 0.1, 0.05), 2),  # before the third 0.7: that nothing was found is no place
+        ((0.2, 0.2), 0),  # in a set of all nothing is excluded
         ((), 0),
     ],
 )

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.calibration import first_confidence, load_calibration
-from graph.refinement import LEAST_LABELS, Outcome, interval_width, refine
+from graph.calibration import LEAST_LABELS, first_confidence, load_calibration
+from graph.refinement import PRIOR_LABELS, Outcome, interval_width, refine
 from graph.traits import Traits
 
 SHIPPED = load_calibration()
@@ -77,18 +77,38 @@ def test_loud_fault_free_hours_make_less_sure_and_silent_ones_leave_it() -> None
     assert first_confidence(0.7, BROAD, refine(SHIPPED, [], [0.01] * 50)) == pytest.approx(usual, abs=0.01)
 
 
-def test_nineteen_labels_are_too_few_to_be_called_calibrated() -> None:
-    assert not refine(SHIPPED, _labels(15, LEAST_LABELS - 16)).calibrated
-    assert refine(SHIPPED, _labels(15, LEAST_LABELS - 15)).calibrated
+def test_twenty_nine_labels_are_too_few_to_be_called_calibrated() -> None:
+    few = refine(SHIPPED, _labels(23, LEAST_LABELS - 24))
+    assert (few.calibrated, few.doubt) == (False, "29 of 30 confirmed incidents")
+    enough = refine(SHIPPED, _labels(23, LEAST_LABELS - 23))
+    assert (enough.calibrated, enough.doubt) == (True, "")
 
 
-def test_twenty_rights_and_no_wrong_bound_the_accuracy_well_enough() -> None:
-    assert interval_width(20, 20) < 0.2 < interval_width(16, 20)
-    assert refine(SHIPPED, _labels(20, 0)).calibrated
+def test_thirty_rights_and_no_wrong_bound_the_accuracy_well_enough() -> None:
+    assert interval_width(30, 30) < 0.2 < interval_width(24, 30)
+    assert refine(SHIPPED, _labels(30, 0, raw=0.95)).calibrated
+
+
+@law
+@given(st.floats(0.05, 0.97), st.integers(1, 60), st.sampled_from([BROAD, THIN]))
+def test_a_run_of_rights_raises_a_confidence_no_further_than_their_number_added_to_the_prior_s(
+    raw: float, n: int, traits: Traits
+) -> None:
+    before = first_confidence(raw, traits, SHIPPED)
+    after = first_confidence(raw, traits, refine(SHIPPED, [Outcome(raw, traits, True)] * n))
+    assert after <= (PRIOR_LABELS * before + n) / (PRIOR_LABELS + n) + 0.01
+
+
+def test_ten_mistaken_confirmations_of_guesses_bring_no_sure_proposal_past_its_ceiling_or_far() -> None:
+    stamped = refine(SHIPPED, [Outcome(0.2, THIN, True)] * 10)
+    assert first_confidence(0.99, THIN, stamped) < 0.8
+    assert first_confidence(0.7, BROAD, stamped) - first_confidence(0.7, BROAD, SHIPPED) < 0.1
 
 
 def test_labels_that_contradict_the_refined_confidence_are_not_called_calibrated() -> None:
-    assert not refine(SHIPPED, _labels(2, 18, raw=0.97)).calibrated
+    refined = refine(SHIPPED, _labels(2, 30, raw=0.97))
+    assert not refined.calibrated
+    assert refined.doubt.startswith("right in 2 of 32 confirmed incidents where ")
 
 
 def test_the_refined_model_says_how_many_labels_it_rests_on() -> None:

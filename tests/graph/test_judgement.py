@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from connectors.answers import SeriesSet
 from connectors.contract import Reading
+from graph.calibration import load_calibration
 from graph.judgement import weigh
 from graph.model import Verdict, Weighing
 from graph.ranking import rank_services
@@ -327,6 +328,44 @@ def test_a_proposal_that_was_ruled_out_is_gone_and_the_rest_share_its_part(troub
     # What is left moves up in the order it had; calibration speaks of the first only.
     assert kept == [p.id for p in after.proposals if p.id in set(kept)]
     assert _share(after, kept[0]) > _share(before, kept[0])
+    assert (after.likely, after.basis) == (None, None)
+
+
+@FEW
+@given(TROUBLED, SEEDS)
+def test_ruling_out_conditions_on_the_calibrated_places_and_calibrates_nothing_anew(
+    trouble: str, seed: int
+) -> None:
+    shop = _shop(trouble, seed)
+    incident, readings = shop.incident(), shop.readings("metrics traces edges")
+    before = weigh(incident, readings)
+    out = before.proposals[0]
+    after = weigh(incident, readings, {out.id})
+    if {before.verdict, after.verdict} & {Verdict.RECOVERED, Verdict.NO_FAULT}:
+        return
+    untouched = [p for p in before.proposals if p.service != out.service]
+    left = [_share(after, p.id) / p.confidence for p in untouched if p.confidence > 1e-6]
+    assert left == pytest.approx([left[0]] * len(left), rel=1e-6)
+
+
+# --- the set that holds the cause -------------------------------------------------------------------------
+@FEW
+@given(TROUBLED, SEEDS)
+def test_the_set_is_a_beginning_of_the_list_that_leaves_something_out(trouble: str, seed: int) -> None:
+    weighing = _weighed(_shop(trouble, seed), "metrics traces edges")
+    if weighing.likely is not None:
+        promised = load_calibration().conformal
+        assert (weighing.likely.level, weighing.likely.cases) == (promised.level, promised.cases)
+        assert 1 <= weighing.likely.places < len(weighing.proposals)
+
+
+def test_a_plain_fault_has_a_smaller_set_than_a_faint_one() -> None:
+    sizes = []
+    for slower in (0.02, 5.0):
+        weighing = _weighed(Shop(Trouble(own={"payments": slower}), traces=SMALL), "metrics traces edges")
+        sizes.append(weighing.likely.places if weighing.likely else len(weighing.proposals))
+    assert sizes[1] <= sizes[0]
+    assert sizes[1] <= 2
 
 
 def test_ruling_out_everything_again_and_again_ends_in_none_of_these() -> None:
