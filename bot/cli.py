@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bot.commands import bench, demo, investigate, schema, version
+from bot.commands import bench, demo, investigate, schema, sql_role, version
 from bot.errors import BotError, Exit
 from bot.safetext import one_line
 
@@ -57,6 +57,7 @@ app.command()(demo.demo)
 app.command()(bench.bench)
 app.command()(version.version)
 app.command()(schema.schema)
+app.command()(sql_role.sql_role)
 
 
 def main() -> None:
