@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.contract import Frozen, Instant
+from connectors.exemplars import Exemplars
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -445,4 +446,5 @@ Answer = (
     | Plan
     | IndexGains
     | SourceFiles
+    | Exemplars
 )

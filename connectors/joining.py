@@ -22,6 +22,7 @@ from connectors.answers import (
 )
 from connectors.codec import sha256
 from connectors.contract import Question, Reading, Unavailable
+from connectors.exemplars import Exemplars
 from connectors.timeline import one_timeline
 
 
@@ -172,6 +173,12 @@ def _clusters(answers: Sequence[Answer]) -> Answer:
     )
 
 
+def _exemplars(answers: Sequence[Answer]) -> Answer:
+    """Exemplars by value; one that two servers remember counts once."""
+    found = {each for answer in answers for each in cast("Exemplars", answer).exemplars}
+    return Exemplars(exemplars=tuple(sorted(found, key=lambda each: (-each.value, each.trace, each.metric))))
+
+
 def _files(answers: Sequence[Answer]) -> Answer:
     return SourceFiles(files=tuple(each for answer in answers for each in cast("SourceFiles", answer).files))
 
@@ -187,4 +194,5 @@ _JOINS: dict[type, Callable[[Sequence[Answer]], Answer]] = {
     PatternCounts: _patterns,
     ClusterState: _clusters,
     SourceFiles: _files,
+    Exemplars: _exemplars,
 }

@@ -1,0 +1,1 @@
+"""Prometheus and what answers its HTTP API: Thanos, Mimir, VictoriaMetrics. `connector` is the way in."""

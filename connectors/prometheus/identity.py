@@ -1,0 +1,294 @@
+"""The labels of a live series in the words a case uses: `service`, `pod`, `node`, `namespace` … Pure.
+
+Exporters speak of others: the `pod` of a kube-state-metrics series is the pod it describes, while its
+`service` may be kube-state-metrics' own. Each convention's own words are told apart here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Protocol
+
+from connectors.answers import SeriesKey
+from connectors.prometheus.owners import Owners, host, job_service
+from connectors.redaction import SECRET_NAME, redacted
+
+Labels = Mapping[str, str]
+
+
+class ServiceMapping(Protocol):
+    """What the service map knows better than labels do."""
+
+    def service_of(self, labels: Mapping[str, str]) -> str | None:
+        """The service of these labels (`service`, `namespace`, `workload`, `pod` …), None where unknown."""
+        ...
+
+
+_EXPORTER = re.compile(
+    r"exporter|kubelet|cadvisor|kube-state-metrics|(?:^|-)ksm(?:-|$)|prometheus|collector|pushgateway|apiserver"
+    r"|metrics-generator|^tempo|^node$|alloy|grafana-agent|vmagent"
+)
+"""Names of what tells about others."""
+_EXPORTED_FAMILY = re.compile(r"(?:kube|container|node|pg|mysql|redis|mongodb|kafka|rabbitmq|nginx|aws)_")
+
+_RENAMED: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("namespace", ("k8s_namespace_name", "kubernetes_namespace", "namespace_name")),
+    ("pod", ("k8s_pod_name", "kubernetes_pod_name", "pod_name")),
+    ("container", ("k8s_container_name", "container_name")),
+    ("node", ("k8s_node_name", "kubernetes_node", "node_name", "kubernetes_io_hostname")),
+    ("version", ("service_version", "app_kubernetes_io_version", "app_version")),
+)
+_NAMED_SERVICE = ("app_kubernetes_io_name", "app", "k8s_app", "application")
+_WORKLOAD = (
+    "workload",
+    "deployment",
+    "statefulset",
+    "daemonset",
+    "k8s_deployment_name",
+    "k8s_statefulset_name",
+    "k8s_daemonset_name",
+    "horizontalpodautoscaler",
+)
+# What the scrape or the collector adds about itself, and what follows from the labels that stay.
+_DROPPED = frozenset(
+    "__name__ job instance endpoint metrics_path uid container_id id image host_ip pod_ip host_network "
+    "pod_template_hash controller_revision_hash service_instance_id service_namespace priority_class "
+    "otel_scope_name otel_scope_version otel_scope_schema_url telemetry_sdk_language telemetry_sdk_name "
+    "telemetry_sdk_version source_app source_principal source_version source_canonical_service "
+    "source_canonical_revision source_cluster source_workload_namespace destination_app "
+    "destination_principal destination_canonical_service destination_canonical_revision "
+    "destination_cluster destination_workload_namespace destination_service_namespace destination_service "
+    "connection_security_policy created_by_kind created_by_name".split()
+)
+_REPLICA = frozenset(
+    "prometheus_replica prometheus __replica__ thanos_ruler_replica ruler_replica rule_replica "
+    "receive_replica".split()
+)
+_PREFIXED = ("app_kubernetes_io_", "beta_kubernetes_io_", "helm_sh_", "security_istio_io_", "exported_")
+_ABOUT_ITSELF = ("service", "container", "pod")
+_NOBODY = frozenset({"", "unknown", "none", "<none>", "user", "-"})
+
+
+class Identities:
+    """Names the series of one server. Keeps what it worked out: the same labels come often."""
+
+    def __init__(self, owners: Owners, mapping: ServiceMapping | None = None) -> None:
+        self._owners = owners
+        self._mapping = mapping
+        self._shown: dict[tuple[str, str], str] = {}
+
+    def keys(self, series: Sequence[Labels]) -> list[SeriesKey | None]:
+        """A key a series, each once: None for the copy that another replica holds.
+
+        Labels that only tell how a series was scraped are left out; where series differ in nothing else,
+        they stay.
+        """
+        whole = [self._whole(labels) for labels in series]
+        _name_by_job(series, whole)
+        short = [self._key(labels, told, full=False) for labels, told in zip(series, whole, strict=True)]
+        often: dict[SeriesKey, int] = {}
+        for key in short:
+            often[key] = often.get(key, 0) + 1
+        seen: set[SeriesKey] = set()
+        keys: list[SeriesKey | None] = []
+        for labels, told, brief in zip(series, whole, short, strict=True):
+            key = brief if often[brief] == 1 else self._key(labels, told, full=True)
+            keys.append(None if key in seen else key)
+            seen.add(key)
+        return keys
+
+    def service(self, labels: Labels) -> str | None:
+        """The service that labels speak of."""
+        return self._whole(labels).get("service")
+
+    def of_workload(self, workload: str, namespace: str = "") -> str:
+        """The service of a workload."""
+        return self._mapped({"workload": workload, "namespace": namespace}) or workload
+
+    def _key(self, labels: Labels, told: Labels, *, full: bool) -> SeriesKey:
+        kept = {name: value for name, value in told.items() if full or not _scraped(name)}
+        shown = tuple((name, self._show(name, kept[name])) for name in sorted(kept) if kept[name])
+        return SeriesKey(labels.get("__name__", ""), shown)
+
+    def _show(self, name: str, value: str) -> str:
+        """The value as it may be kept: labels hold what strangers wrote, secrets too."""
+        pair = (name, value)
+        if pair not in self._shown:
+            self._shown[pair] = _without_secrets(name, value)
+        return self._shown[pair]
+
+    def _whole(self, labels: Labels) -> dict[str, str]:
+        """All labels less the name's and the replicas', the well-known ones under their names in a case."""
+        metric = labels.get("__name__", "")
+        told = {name: str(value) for name, value in labels.items() if name not in _REPLICA}
+        told.pop("__name__", None)
+        _speak_for_others(metric, told)
+        for name, others in _RENAMED:
+            for other in others:
+                value = told.pop(other, "")
+                if value and not told.get(name):
+                    told[name] = value
+        self._join_target(told)
+        self._join_owner(metric, told)
+        if _edge(metric, told):
+            self._name_edge(told)
+        service = self._service(told)
+        for name in ("service", "service_name", *_NAMED_SERVICE):
+            if told.get(name) == service or name in ("service", "service_name"):
+                told.pop(name, None)
+        if service:
+            told["service"] = service
+        return told
+
+    def _join_target(self, told: dict[str, str]) -> None:
+        target = self._owners.targets.get((told.get("job", ""), told.get("instance", "")))
+        if target is None:
+            return
+        joined = {
+            "service_name": target.service,
+            "namespace": target.namespace,
+            "pod": target.pod,
+            "version": target.version,
+        }
+        for name, value in joined.items():
+            if value:
+                told.setdefault(name, value)
+
+    def _join_owner(self, metric: str, told: dict[str, str]) -> None:
+        """The node of a pod; the node behind an address."""
+        if told.get("pod") and not told.get("node"):
+            node = self._owners.nodes.get((told.get("namespace", ""), told["pod"]))
+            if node:
+                told["node"] = node
+        if metric.startswith("node_"):
+            at = host(told.get("instance", ""))
+            told["node"] = told.get("nodename") or told.get("node") or self._owners.addresses.get(at, at)
+
+    def _name_edge(self, told: dict[str, str]) -> None:
+        """Both ends of a call as services; the series speaks of the one that is called."""
+        for end in ("source", "destination"):
+            name, namespace = f"{end}_workload", told.get(f"{end}_workload_namespace", "")
+            workload = told.get(name, "")
+            if workload in _NOBODY:
+                told.pop(name, None)
+            else:
+                told[name] = self.of_workload(workload, namespace)
+        called = told.get("destination_workload") or told.get("destination_service_name", "")
+        if called not in _NOBODY:
+            told["service"] = called
+            told.setdefault("namespace", told.get("destination_workload_namespace", ""))
+
+    def _service(self, told: Labels) -> str | None:
+        mapped = self._mapped(told)
+        if mapped:
+            return mapped
+        if told.get("destination_workload") or told.get("source_workload"):
+            return told.get("service")
+        for name in self._candidates(told):
+            if name and name not in _NOBODY and not _is_exporter(name):
+                return name
+        return None
+
+    def _candidates(self, told: Labels) -> Iterable[str]:
+        """Names for the service, the surest first."""
+        pod, namespace = told.get("pod", ""), told.get("namespace", "")
+        yield told.get("service_name", "")
+        if "endpoint" in told and (namespace, pod) in self._owners.workloads:
+            # The Prometheus Operator's `service` is a Kubernetes Service, "cart-metrics" as often as "cart".
+            yield self._owners.workload(namespace, pod)
+        yield told.get("service", "")
+        for name in (*_NAMED_SERVICE, *_WORKLOAD):
+            yield told.get(name, "")
+        if pod:
+            yield self._owners.workload(namespace, pod)
+        yield told.get("container", "")
+
+    def _mapped(self, told: Labels) -> str | None:
+        if self._mapping is None:
+            return None
+        pod = told.get("pod")
+        if pod and "workload" not in told:
+            told = {**told, "workload": self._owners.workload(told.get("namespace", ""), pod)}
+        return self._mapping.service_of(told)
+
+
+@lru_cache(maxsize=65536)
+def _is_exporter(name: str) -> bool:
+    return _EXPORTER.search(name) is not None
+
+
+def _name_by_job(series: Sequence[Labels], whole: Sequence[dict[str, str]]) -> None:
+    """Without any other name, a job is its service's; one that scrapes several services names none."""
+    scraped: dict[str, set[str]] = {}
+    for told in whole:
+        if "service" in told:
+            scraped.setdefault(told.get("job", ""), set()).add(told["service"])
+    for labels, told in zip(series, whole, strict=True):
+        name = job_service(told.get("job", ""))
+        if not name or "service" in told or _EXPORTED_FAMILY.match(labels.get("__name__", "")):
+            continue
+        if scraped.get(told["job"], {name}) == {name} and not _is_exporter(name):
+            told["service"] = name
+
+
+@lru_cache(maxsize=65536)
+def _scraped(name: str) -> bool:
+    return name in _DROPPED or name.startswith(_PREFIXED)
+
+
+def _without_secrets(name: str, value: str) -> str:
+    """The value as it may be kept; a statement's number is long enough to pass for a card's."""
+    if name == "queryid" and value.lstrip("-").isdigit():
+        return value
+    return "[secret]" if SECRET_NAME.search(name) else redacted(value)[:512]
+
+
+def _speak_for_others(metric: str, told: dict[str, str]) -> None:
+    """Where an exporter tells of others, its own name, pod and container are not theirs."""
+    if metric.startswith("kube_"):
+        _of_cluster(metric, told)
+    elif metric.startswith("node_"):
+        for name in ("service", "container", "pod", "namespace"):
+            told.pop(name, None)
+    elif metric.startswith("container_"):
+        told.pop("name", None)
+        if not _numbered(told.get("instance", "")):
+            told.setdefault("node", host(told.get("instance", "")))
+    else:
+        _of_exporter(told)
+    if _is_exporter(told.get("service", "")):
+        del told["service"]
+
+
+def _of_exporter(told: dict[str, str]) -> None:
+    if _is_exporter(told.get("service", "")) and told.get("exported_service"):
+        told["service"] = told.pop("exported_service")
+    for name in _ABOUT_ITSELF:
+        if _is_exporter(told.get(name, "")):
+            del told[name]
+
+
+def _of_cluster(metric: str, told: dict[str, str]) -> None:
+    for name in [name for name in told if name.startswith("exported_")]:
+        told[name.removeprefix("exported_")] = told.pop(name)
+    if not metric.startswith("kube_pod_"):
+        told.pop("pod", None)
+    if not metric.startswith("kube_pod_") or _is_exporter(told.get("container", "")):
+        told.pop("container", None)
+
+
+def _numbered(instance: str) -> bool:
+    """Whether the address of a kubelet is a number, which names no node."""
+    return not instance or re.fullmatch(r"[\d.:a-f\[\]]+", host(instance)) is not None
+
+
+def _edge(metric: str, told: dict[str, str]) -> bool:
+    """Whether the series is one of a call between two; those of service graphs get Istio's words."""
+    if metric.startswith("traces_service_graph_") and "server" in told:
+        told["source_workload"] = told.pop("client", "")
+        told["destination_workload"] = told.pop("server")
+        if "_client_seconds" in metric or "_server_seconds" in metric:
+            told["reporter"] = "source" if "_client_seconds" in metric else "destination"
+    return "source_workload" in told or "destination_workload" in told
