@@ -1,29 +1,27 @@
 """Asks one server of the Prometheus HTTP API: GET only, bounded in time, size and number.
 
-prometheus-api-client makes the requests that need nothing but their data. It has neither a time-out nor a
-limit of its own and drops `warnings`, so it runs over a session that has all of it, and the two queries whose
-warnings matter are read here. What the server says stays data: nothing of it is ever evaluated.
+prometheus-api-client makes the requests that need nothing but their data. It drops `warnings`, so the queries
+whose warnings matter are read here. What the server says stays data: nothing of it is ever evaluated.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from connectors.governor import Governor, SourceFailedError
-from connectors.http import Endpoint, failure_of, skew_of
+from connectors.http import Endpoint, HttpClient
 from connectors.prometheus.matrix import Grid, Matrix, parsed, read_matrix, said, vector
-from connectors.redaction import redacted
 
 if TYPE_CHECKING:
     from prometheus_api_client import PrometheusConnect
-    from requests import Response, Session
 
-_PART = 1 << 18
+# Within a cluster, packing an answer costs a busy server more than sending it does.
+_UNPACKED = {"Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +35,19 @@ class Vector:
 class PrometheusApi:
     """The HTTP API of one server. Connections are kept; safe to use from several threads."""
 
-    def __init__(self, endpoint: Endpoint, governor: Governor | None = None) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self.governor = governor or Governor(endpoint.name, endpoint.limits)
         self.skew_seconds: float | None = None
         self.reading_seconds = 0.0
         """What turning answers into numbers took so far, apart from waiting for them."""
+        self._client = HttpClient(endpoint)
         self._lock = threading.Lock()
-        self._opened: tuple[Session, PrometheusConnect] | None = None
+        self._opened: PrometheusConnect | None = None
+
+    @property
+    def governor(self) -> Governor:
+        """What keeps the load within limits, and counts it."""
+        return self._client.governor
 
     def range(self, query: str, grid: Grid) -> Matrix:
         """The query at every instant of the grid.
@@ -66,19 +69,24 @@ class PrometheusApi:
 
     def scalar(self, query: str, at: datetime | None = None) -> float | None:
         """The one number of a query, at the server's own now where no instant is given."""
-        params = {} if at is None else {"time": str(at.timestamp())}
-        data: Any = self._library().custom_query(query, params=params)
+        params: dict[str, str | float] = {} if at is None else {"time": at.timestamp()}
+        data = parsed(self._get("query", {"query": query, **params})).get("data")
+        row: Any = data.get("result") if isinstance(data, dict) else None
         try:
             # `time()` is a scalar, a pair; everything else a vector of rows.
-            row = data if data and not isinstance(data[0], dict) else data[0]["value"]
-            return float(row[1])
+            return float((row[0]["value"] if isinstance(row[0], dict) else row)[1])
         except (IndexError, KeyError, TypeError, ValueError):
             return None
 
     def metric_names(self, start: datetime, end: datetime) -> list[str]:
         """Every metric name with a sample in the window."""
         span = {"start": str(start.timestamp()), "end": str(end.timestamp())}
-        names: list[Any] = self._library().get_label_values("__name__", params=span)
+        try:
+            names = self._library().get_label_values("__name__", params=span)
+        except (ValueError, LookupError, TypeError) as error:
+            raise SourceFailedError("the answer is not one of the Prometheus API") from error
+        if not isinstance(names, list):
+            raise SourceFailedError("the answer is not one of the Prometheus API")
         return [name for name in names if isinstance(name, str)]
 
     def exemplars(self, query: str, start: datetime, end: datetime) -> list[Any]:
@@ -95,87 +103,28 @@ class PrometheusApi:
 
     def close(self) -> None:
         """Give the connections back."""
-        with self._lock:
-            if self._opened is not None:
-                self._opened[0].close()
-                self._opened = None
+        self._client.close()
 
     def _get(self, path: str, params: Mapping[str, str | float]) -> bytes:
-        url = f"{self.endpoint.url.rstrip('/')}/api/v1/{path}"
-        content: bytes = self._open()[0].get(url, params=params).content
-        return content
+        answer = self._client.get(f"api/v1/{path}", params, headers=_UNPACKED)
+        self.skew_seconds = answer.skew_seconds
+        return answer.body
 
     def _library(self) -> PrometheusConnect:
-        return self._open()[1]
-
-    def _open(self) -> tuple[Session, PrometheusConnect]:
         with self._lock:
             if self._opened is None:
                 from prometheus_api_client import PrometheusConnect
 
-                from connectors.prometheus.session import guarded
+                from connectors.prometheus.session import session_over
 
-                session = guarded(self.endpoint, self._bounded)
-                library = PrometheusConnect(self.endpoint.url.rstrip("/"), session=session, auth=session.auth)
-                # The library mounts an adapter that tries again by itself; the governor does that here.
-                session.mount(self.endpoint.url.rstrip("/"), session.get_adapter("https://"))
-                self._opened = session, library
+                url, session = self.endpoint.url.rstrip("/"), session_over(self._client)
+                ours = session.get_adapter(url)
+                self._opened = PrometheusConnect(url, session=session, auth=session.auth)
+                # The library mounts an adapter of its own there, which tries again without end or limit.
+                session.mount(url, ours)
             return self._opened
-
-    def _bounded(self, send: Callable[[], Response]) -> Response:
-        """One request under the governor's limits, its body read whole."""
-        return self.governor.run(lambda: self._answer(send))
-
-    def _answer(self, send: Callable[[], Response]) -> Response:
-        import requests
-        import urllib3
-
-        limit = self.endpoint.limits.timeout_seconds
-        deadline = time.monotonic() + limit
-        try:
-            with send() as answer:
-                body = self._body(answer, deadline)
-        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-            raise SourceFailedError(f"no answer within {limit:g} s") from error
-        except requests.exceptions.SSLError as error:
-            raise SourceFailedError(f"TLS: {_in_short(error)}") from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-            raise SourceFailedError(f"not reachable: {_in_short(error)}", retry=True) from error
-        if answer.status_code >= 300:
-            raise failure_of(answer.status_code, _lower(answer.headers), body)
-        self.skew_seconds = skew_of(_lower(answer.headers))
-        answer._content = body
-        return answer
-
-    def _body(self, answer: Response, deadline: float) -> bytes:
-        """The body, as long as it is neither too large nor too slow.
-
-        A time-out of requests is of one read, and a reader of whole blocks would wait for each to fill.
-        """
-        most, parts, size = self.endpoint.limits.most_bytes, [], 0
-        while part := answer.raw.read1(_PART, decode_content=True):
-            size += len(part)
-            if size > most:
-                raise SourceFailedError(f"the answer is larger than {most // 1024 // 1024} MiB", counts=False)
-            if time.monotonic() > deadline:
-                raise SourceFailedError(f"half an answer after {self.endpoint.limits.timeout_seconds:g} s")
-            parts.append(part)
-        self.governor.received(size)
-        return b"".join(parts)
 
 
 def first_telling(failures: Sequence[SourceFailedError]) -> SourceFailedError:
     """Of several failures the one that says most: a refusal by the governor only repeats another."""
     return min(failures, key=lambda each: not each.counts)
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
-def _in_short(error: Exception) -> str:
-    """The innermost reason: requests wraps it into several sentences with addresses of objects."""
-    inner: BaseException = error
-    while (deeper := inner.__cause__ or inner.__context__) is not None:
-        inner = deeper
-    return redacted(str(inner))[:160] or type(inner).__name__

@@ -1,54 +1,62 @@
-"""The session under the client: kept connections, credentials, TLS, and every request under the limits."""
+"""A session of `requests` whose every request goes through our own HTTP client.
+
+prometheus-api-client speaks through `requests` and brings neither time-out nor limit. Under this adapter it
+shares connections, credentials, TLS, deadlines and limits with all other requests to the same server.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
 from typing import Any
 
 import requests
-import urllib3
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter
 
-from connectors.http import Endpoint
-
-Bounded = Callable[[Callable[[], requests.Response]], requests.Response]
+from connectors.http import HttpClient, Response
 
 
-class GuardedSession(requests.Session):
-    """Sends through `bounded`, whatever the caller asks for: time-out, size and number are not its choice."""
+class _ThroughClient(BaseAdapter):
+    """Sends a prepared GET by the client; whatever else the caller chose is not its choice."""
 
-    def __init__(self, timeout_seconds: float, bounded: Bounded) -> None:
+    def __init__(self, client: HttpClient) -> None:
         super().__init__()
-        self._timeout_seconds = timeout_seconds
-        self._bounded = bounded
+        self._client = client
+        self._base = client.endpoint.url.rstrip("/")
 
-    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
-        """As requests does, but bounded; follows no redirection, which could lead the credentials away."""
-        if method not in ("GET", b"GET"):
-            raise ValueError(f"only GET is asked, not {method!r}")
-        fixed = {"stream": True, "allow_redirects": False, "timeout": self._timeout_seconds}
-        send = super().request
-        return self._bounded(lambda: send(method, url, *args, **(kwargs | fixed)))
+    def send(self, request: requests.PreparedRequest, *_args: Any, **_kwargs: Any) -> requests.Response:
+        """Ask for the path and query of the request.
+
+        Raises:
+            SourceFailedError: as `HttpClient.get` does.
+        """
+        if request.method != "GET" or not (request.url or "").startswith(self._base):
+            raise ValueError("only GET below the endpoint is asked")
+        return _answer(self._client.get((request.url or "").removeprefix(self._base)), request)
+
+    def close(self) -> None:
+        """The client is closed by whoever opened it."""
+
+
+def _answer(found: Response, request: requests.PreparedRequest) -> requests.Response:
+    answer = requests.Response()
+    answer.status_code = found.status
+    answer.raw = io.BytesIO(found.body)
+    answer.request = request
+    answer.url = request.url or ""
+    answer.encoding = "utf-8"
+    return answer
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """No credentials but those of the headers: without this, requests would look into ~/.netrc for others."""
+    """Credentials are the client's; without this, requests would look into ~/.netrc for others."""
     return request
 
 
-def guarded(endpoint: Endpoint, bounded: Bounded) -> GuardedSession:
-    """A session for one endpoint."""
-    session = GuardedSession(endpoint.limits.timeout_seconds, bounded)
-    # Within a cluster, packing an answer costs a busy server more than sending it does.
-    session.headers.update({"Accept-Encoding": "identity"} | dict(endpoint.headers))
-    session.auth = endpoint.basic or _as_it_is
-    session.verify = endpoint.ca_file or endpoint.verify
-    session.cert = endpoint.client_certificate
-    if not endpoint.verify:
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    adapter = HTTPAdapter(
-        pool_connections=1, pool_maxsize=endpoint.limits.concurrent, max_retries=0, pool_block=False
-    )
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
+def session_over(client: HttpClient) -> requests.Session:
+    """A session that only knows the way through the client."""
+    session = requests.Session()
+    session.trust_env = False
+    session.auth = _as_it_is
+    session.adapters.clear()
+    session.mount(client.endpoint.url.rstrip("/"), _ThroughClient(client))
     return session
