@@ -7,14 +7,21 @@ answer; when all fail, so does the question.
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
 from connectors.contract import Question, Reading, Source, Unavailable
 from connectors.joining import joined
+from connectors.normal import normal
+
+log = logging.getLogger(__name__)
+
+Reply = Reading | Unavailable | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +69,15 @@ class LiveConnector(Protocol):
 
 
 class LiveSources:
-    """Every configured connector behind the one `Sources` the graph sees."""
+    """Every configured connector behind the one `Sources` the graph sees.
 
-    def __init__(self, connectors: Sequence[LiveConnector]) -> None:
+    `seconds` is how long one question waits for its instances: those that answer in time are joined, and
+    one that hangs is named and left behind.
+    """
+
+    def __init__(self, connectors: Sequence[LiveConnector], seconds: float = 15.0) -> None:
         self.connectors = tuple(connectors)
+        self._seconds = seconds
 
     def available(self) -> Sequence[Source]:
         """The kinds of source that are configured."""
@@ -73,11 +85,12 @@ class LiveSources:
         return [source for source in Source if source in present]
 
     def ask(self, question: Question, *, now: datetime) -> Reading | Unavailable:
-        """What everyone who can answer says, joined."""
+        """What everyone who can answer says, joined, in the form in which a case would hold it."""
         able = [each for each in self.connectors if type(question) in each.questions]
         if not able:
             return Unavailable(question.source, "no source of this kind is configured")
-        return joined(question, self._answers(able, question, now))
+        answer = joined(question, self._answers(able, question, now))
+        return normal(answer) if isinstance(answer, Reading) else answer
 
     def close(self) -> None:
         """Give all connections back."""
@@ -88,9 +101,24 @@ class LiveSources:
         self, able: Sequence[LiveConnector], question: Question, now: datetime
     ) -> list[tuple[str, Reading | Unavailable]]:
         """What each says, by its name, in the order of the configuration."""
-        if len(able) == 1:
-            replies = [able[0].ask(question, now=now)]
-        else:
-            with ThreadPoolExecutor(len(able), thread_name_prefix="ask") as pool:
-                replies = list(pool.map(lambda each: each.ask(question, now=now), able))
-        return [(each.name, reply) for each, reply in zip(able, replies, strict=True) if reply is not None]
+        replies: list[Future[Reply]] = [Future() for _ in able]
+        for each, reply in zip(able, replies, strict=True):
+            # A thread that hangs cannot be stopped: as a daemon it does not keep the process alive.
+            threading.Thread(target=_answer, args=(each, question, now, reply), daemon=True).start()
+        wait(replies, timeout=self._seconds)
+        late = Unavailable(question.source, f"no answer within {self._seconds:g} s")
+        told = [
+            (each.name, reply.result() if reply.done() else late)
+            for each, reply in zip(able, replies, strict=True)
+        ]
+        return [(name, reply) for name, reply in told if reply is not None]
+
+
+def _answer(connector: LiveConnector, question: Question, now: datetime, reply: Future[Reply]) -> None:
+    """Ask one instance; what it raises must not cost what the others say."""
+    try:
+        reply.set_result(connector.ask(question, now=now))
+    except Exception as error:
+        what = f"failed unexpectedly ({type(error).__name__})"
+        log.info("%s: %s %s", connector.name, question.name, what, exc_info=error)
+        reply.set_result(Unavailable(question.source, what))

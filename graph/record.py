@@ -117,6 +117,9 @@ _EXTRA = frozenset(
     {"LogPatterns", "HypotheticalIndexes", "StatementPlan", "SchemaDump", "Activity", "LockChain"}
 )
 
+_PARTLY = "partly: "
+"""How a reading's note begins where one of several instances of a source did not answer."""
+
 
 def coverage(asked: Sequence[Asked], not_asked: Sequence[str], why: str) -> dict[str, str]:
     """What each kind of source contributed: "ok", "partly: …" where it left something out, or why nothing."""
@@ -127,7 +130,11 @@ def coverage(asked: Sequence[Asked], not_asked: Sequence[str], why: str) -> dict
         if isinstance(each.answer, Unavailable):
             reasons[each.answer.source.value] = each.answer.reason
             if each.question.name not in _EXTRA:
-                left_out[each.answer.source.value] = f"partly: {each.answer.reason}"
+                left_out[each.answer.source.value] = f"{_PARTLY}{each.answer.reason}"
+        else:
+            told = next((note for note in each.answer.notes if note.startswith(_PARTLY)), None)
+            if told is not None:
+                left_out[each.answer.source.value] = told
     answered = {each.answer.source.value for each in asked if isinstance(each.answer, Reading)}
     return {
         name: left_out.get(name, "ok") if name in answered else f"unavailable: {why}"

@@ -101,7 +101,7 @@ def open_case(path: Path | str) -> CaseSources:
         metrics,
         TracesReader(directory, manifest),
         LogsReader(directory, manifest, readings),
-        ClusterReader(directory, manifest),
+        ClusterReader(directory, manifest, readings),
         ChangesReader(directory, manifest),
         DatabaseReader(directory, readings),
         RepositoryReader(directory, manifest),
