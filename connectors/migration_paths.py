@@ -18,6 +18,9 @@ _SCRIPTS = frozenset(
     {".py", ".rb", ".sql", ".js", ".ts", ".php", ".go", ".xml", ".yaml", ".yml", ".kt", ".java"}
 )
 _WHOLE_SCHEMAS = frozenset({"schema.sql", "structure.sql", "schema.rb", "schema.prisma", "init.sql"})
+_PLAN = "sqitch.plan"
+_BACK = frozenset({"revert", "verify", "rollback"})
+_REPEATED = re.compile(r"R__.*\.sql")
 _UNDOING = re.compile(r"(\.|_|-)(down|undo|rollback)\.[a-z]+$|^U\d[\w.]*__.*\.sql$")
 _REVISION = re.compile(r"^(down_)?revision(?:\s*:[^=\n]+)?\s*=\s*(.+)$", re.MULTILINE)
 _QUOTED = re.compile(r"""["']([^"']+)["']""")
@@ -29,15 +32,18 @@ def is_migration(path: str) -> bool:
     folders = {part.lower() for part in name.parts[:-1]}
     if _UNDOING.search(name.name) or "down" in folders or name.name == "__init__.py":
         return False
-    if name.name in _WHOLE_SCHEMAS or name.suffix == ".sql":
+    if name.name in _WHOLE_SCHEMAS or name.name == _PLAN:
         return True
+    if name.suffix == ".sql":
+        return folders.isdisjoint(_BACK)
     return name.suffix in _SCRIPTS and not folders.isdisjoint(_FOLDERS) and name.name != "env.py"
 
 
 def order(path: str) -> tuple[object, ...]:
     """A sort key: whole schemas first, then folder by folder, numbers in a name by their value."""
     name = PurePosixPath(path)
-    return (name.name not in _WHOLE_SCHEMAS, _natural(str(name.parent)), _natural(name.name))
+    repeated = _REPEATED.fullmatch(name.name) is not None  # Flyway applies these after all others
+    return (name.name not in _WHOLE_SCHEMAS, _natural(str(name.parent)), repeated, _natural(name.name))
 
 
 def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
@@ -46,7 +52,8 @@ def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def in_order(files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:
-    """Alembic's files in the order of their revisions, which their names do not tell; others as they are."""
+    """Alembic's and sqitch's files in the order that their names do not tell; others as they are."""
+    files = _planned(files)
     revisions = {file.path: _revision(file) for file in files if file.path.endswith(".py")}
     slots = [i for i, file in enumerate(files) if revisions.get(file.path) is not None]
     chain = _chained([(files[i], found) for i in slots if (found := revisions[files[i].path]) is not None])
@@ -54,6 +61,27 @@ def in_order(files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:
     for slot, file in zip(slots, chain, strict=True):
         ordered[slot] = file
     return tuple(ordered)
+
+
+def _planned(files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:
+    """Sqitch's scripts in the order of their plan, which itself is no migration and left out.
+
+    A line of the plan that is no pragma, comment or tag begins with the name of a change (sqitchchanges).
+    """
+    plans = {str(PurePosixPath(file.path).parent): file for file in files if file.path.endswith(_PLAN)}
+    rest = [file for file in files if not file.path.endswith(_PLAN)]
+    for folder, plan in sorted(plans.items()):
+        names = [line.split()[0].lstrip("+") for line in plan.text.splitlines() if _is_change(line)]
+        places = {f"{folder}/deploy/{name}.sql".removeprefix("./"): n for n, name in enumerate(names)}
+        slots = [n for n, file in enumerate(rest) if file.path in places]
+        ours = sorted((rest[n] for n in slots), key=lambda file: places[file.path])
+        for slot, file in zip(slots, ours, strict=True):
+            rest[slot] = file
+    return tuple(rest)
+
+
+def _is_change(line: str) -> bool:
+    return bool(line.strip()) and not line.strip().startswith(("%", "#", "@", "-"))
 
 
 @dataclass(frozen=True, slots=True)

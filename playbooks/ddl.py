@@ -1,4 +1,4 @@
-"""Exact, non-blocking DDL for an index, and the migration file that brings it in the project's own manner.
+"""Exact, non-blocking DDL for an index.
 
 Text only; nothing here is ever run by this program. Source: PostgreSQL manual, "CREATE INDEX" (Building
 Indexes Concurrently), "Lexical Structure" (identifiers), "Client Connection Defaults" (lock_timeout).
@@ -7,9 +7,7 @@ Indexes Concurrently), "Lexical Structure" (identifiers), "Client Connection Def
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import sha256
 
 LONGEST_NAME = 63
@@ -57,15 +55,6 @@ class IndexPlan:
         return f"DROP INDEX CONCURRENTLY IF EXISTS {where}"
 
 
-@dataclass(frozen=True, slots=True)
-class MigrationFile:
-    """A file to add to the repository; `framework` says in whose manner."""
-
-    path: str
-    text: str
-    framework: str
-
-
 def identifier(name: str) -> str:
     """The name quoted as an identifier: always safe, quoted only where it must be."""
     if re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name) and name not in _reserved():
@@ -92,89 +81,3 @@ def _reserved() -> frozenset[str]:
     )
 
     return frozenset(RESERVED_KEYWORDS | TYPE_FUNC_NAME_KEYWORDS | COL_NAME_KEYWORDS)
-
-
-def migration_file(plan: IndexPlan, paths: Sequence[str], now: datetime) -> MigrationFile | None:
-    """The migration that creates the index, named and numbered as the project's others are.
-
-    Args:
-        plan: the index.
-        paths: the migrations that exist, in any order.
-        now: for projects that number by time.
-
-    Returns:
-        None when no migration is known to take after.
-    """
-    known = [p for p in paths if re.match(r"[VvUu]?\d", p.rsplit("/", 1)[-1])]
-    if not known:
-        return None
-    last = max(known, key=_order)
-    folder, _, file = last.rpartition("/")
-    match = re.match(r"(?P<head>[Vv]?)(?P<number>\d+)(?P<gap>_{1,2}|-|\.)?", file)
-    assert match is not None
-    number = _next_number(match["number"], now)
-    stem = f"{match['head']}{number}{match['gap'] or '_'}{plan.name}"
-    return _in_manner(plan, f"{folder}/{stem}" if folder else stem, last)
-
-
-def _order(path: str) -> tuple[int, str]:
-    digits = re.search(r"\d+", path.rsplit("/", 1)[-1])
-    return (int(digits[0]) if digits else -1, path)
-
-
-def _next_number(last: str, now: datetime) -> str:
-    if len(last) == 14:
-        return f"{now:%Y%m%d%H%M%S}"
-    if len(last) >= 9:
-        return f"{int(now.timestamp())}" if len(last) == 10 else str(int(last) + 1)
-    return str(int(last) + 1).zfill(len(last))
-
-
-def _in_manner(plan: IndexPlan, stem: str, last: str) -> MigrationFile:
-    if last.endswith(".py"):
-        return _django(plan, stem, last)
-    if last.endswith(".rb"):
-        return _rails(plan, stem)
-    text = f"SET lock_timeout = '{LOCK_TIMEOUT}';\n{plan.create()};\n"
-    up = next((e for e in (".up.sql", ".sql") if last.endswith(e)), ".sql")
-    return MigrationFile(f"{stem}{up}", text, "sql")
-
-
-def _django(plan: IndexPlan, stem: str, last: str) -> MigrationFile:
-    previous = last.rsplit("/", 1)[-1].removesuffix(".py")
-    app = last.split("/")[-3] if last.count("/") >= 2 else "app"
-    text = f"""from django.db import migrations
-
-
-class Migration(migrations.Migration):
-    atomic = False  # CONCURRENTLY cannot run in a transaction
-    dependencies = [({app!r}, {previous!r})]
-    operations = [
-        migrations.RunSQL(
-            {plan.create()!r},
-            {plan.drop()!r},
-        ),
-    ]
-"""
-    return MigrationFile(f"{stem}.py", text, "django")
-
-
-def _rails(plan: IndexPlan, stem: str) -> MigrationFile:
-    name = "".join(word.capitalize() for word in re.split(r"\W|_", plan.name) if word)
-    text = f"""class Add{name} < ActiveRecord::Migration[7.0]
-  disable_ddl_transaction!
-
-  def up
-    execute <<~'SQL'
-      {plan.create()}
-    SQL
-  end
-
-  def down
-    execute <<~'SQL'
-      {plan.drop()}
-    SQL
-  end
-end
-"""
-    return MigrationFile(f"{stem.replace(plan.name, 'add_' + plan.name)}.rb", text, "rails")

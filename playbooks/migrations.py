@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from connectors.answers import Indexes, SourceFiles
 from connectors.contract import Reading
 from connectors.questions import MigrationFiles, SchemaDump
-from playbooks.ddl import migration_file
 from playbooks.facts import DetailedFinding, Ruling, Scene, cite, finding, of_database, unknown
 from playbooks.indexes import IndexCase, MissingIndex, missing_facts
+from playbooks.migration_writing import migration_file
 from playbooks.model import Entity
 from playbooks.observations import Observations, Observed
 from playbooks.schema import Schema, read_schema
@@ -101,7 +101,7 @@ def _in_no_migration(schema: Schema, reading: Reading, case: IndexCase, scene: S
         strength=4.0 if schema.skipped else 6.0,
         entity=Entity(kind="table", name=missing.plan.table),
     )
-    return finding(ruling, scene, [cite(reading, text)], _migration_facts(missing, schema, scene))
+    return finding(ruling, scene, [cite(reading, text)], _migration_facts(missing, schema, reading, scene))
 
 
 def _brings(schema: Schema, missing: MissingIndex) -> str:
@@ -112,9 +112,10 @@ def _brings(schema: Schema, missing: MissingIndex) -> str:
     return " (the column itself is created)" if known else ""
 
 
-def _migration_facts(missing: MissingIndex, schema: Schema, scene: Scene) -> dict[str, str]:
+def _migration_facts(missing: MissingIndex, schema: Schema, reading: Reading, scene: Scene) -> dict[str, str]:
     facts = missing_facts(missing)
-    file = migration_file(missing.plan, schema.read, scene.now)
+    files = reading.answer.files if isinstance(reading.answer, SourceFiles) else ()
+    file = migration_file(missing.plan, [each for each in files if each.path in schema.read], scene.now)
     if file is not None:
         facts |= {"migration_path": file.path, "migration_text": file.text}
     return facts

@@ -6,7 +6,7 @@ A file or statement that cannot be read is skipped and said to be. Judges nothin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -14,11 +14,13 @@ from connectors.answers import SourceFile
 from playbooks.migration_frameworks import framework_operations
 from playbooks.schema_operations import (
     AddColumns,
+    AddForeignKey,
     AddIndex,
     DeclaredIndex,
     DropColumn,
     DropIndex,
     DropTable,
+    ForeignKey,
     Operation,
     RenameColumn,
     RenameIndex,
@@ -42,13 +44,18 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What files declare, all of them together in their order. `read`: paths that were understood."""
+    """What files declare, all of them together in their order. `read`: paths that were understood.
+
+    `types` holds the declared type of (table, column), lower case, where a file says one.
+    """
 
     tables: Mapping[str, frozenset[str]]
     indexes: Mapping[str, DeclaredIndex]
     dropped: Mapping[str, DeclaredIndex]
     read: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    types: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    foreign_keys: tuple[ForeignKey, ...] = ()
 
     def on(self, table: str) -> tuple[DeclaredIndex, ...]:
         """The declared indexes of a table, by name."""
@@ -60,10 +67,14 @@ class _Builder:
     tables: dict[str, set[str]] = field(default_factory=dict)
     indexes: dict[str, DeclaredIndex] = field(default_factory=dict)
     dropped: dict[str, DeclaredIndex] = field(default_factory=dict)
+    types: dict[tuple[str, str], str] = field(default_factory=dict)
+    foreign_keys: dict[ForeignKey, None] = field(default_factory=dict)
 
     def apply(self, operation: Operation) -> None:
         if isinstance(operation, AddColumns):
-            self.tables.setdefault(operation.table, set()).update(operation.columns)
+            self._add_columns(operation)
+        elif isinstance(operation, AddForeignKey):
+            self.foreign_keys[operation.key] = None
         elif isinstance(operation, AddIndex):
             self._add(operation.index)
         elif isinstance(operation, DropIndex):
@@ -71,10 +82,23 @@ class _Builder:
         elif isinstance(operation, DropColumn):
             self._drop_column(operation)
         elif isinstance(operation, DropTable):
-            self.tables.pop(operation.table, None)
-            self._forget(index.name for index in self.indexes.values() if index.table == operation.table)
+            self._drop_table(operation.table)
         else:
             self._rename(operation)
+
+    def _add_columns(self, operation: AddColumns) -> None:
+        self.tables.setdefault(operation.table, set()).update(operation.columns)
+        for column, kind in zip(operation.columns, operation.types, strict=False):
+            if kind:
+                self.types[operation.table, column] = kind.lower()
+
+    def _drop_table(self, table: str) -> None:
+        self.tables.pop(table, None)
+        self._forget(index.name for index in self.indexes.values() if index.table == table)
+        self._keep_keys(lambda key: table not in (key.table, key.target))
+
+    def _keep_keys(self, wanted: Callable[[ForeignKey], bool]) -> None:
+        self.foreign_keys = dict.fromkeys(filter(wanted, self.foreign_keys))
 
     def _add(self, index: DeclaredIndex) -> None:
         self.indexes[index.name] = index
@@ -99,6 +123,7 @@ class _Builder:
             for index in self.indexes.values()
             if index.table == operation.table and operation.column in index.columns
         )
+        self._keep_keys(lambda key: key.table != operation.table or operation.column not in key.columns)
 
     def _forget(self, names: Iterable[str]) -> None:
         for name in list(names):
@@ -114,6 +139,14 @@ class _Builder:
             for name, index in list(self.indexes.items()):
                 if index.table == operation.old:
                     self.indexes[name] = replace(index, table=operation.new)
+            self.foreign_keys = dict.fromkeys(
+                replace(
+                    key,
+                    table=operation.new if key.table == operation.old else key.table,
+                    target=operation.new if key.target == operation.old else key.target,
+                )
+                for key in self.foreign_keys
+            )
         else:
             self._rename_column(operation)
 
@@ -153,4 +186,6 @@ def _read(files: tuple[SourceFile, ...]) -> Schema:
         dict(sorted(builder.dropped.items())),
         tuple(read),
         tuple(skipped),
+        dict(sorted(builder.types.items())),
+        tuple(builder.foreign_keys),
     )

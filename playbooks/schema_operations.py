@@ -20,11 +20,29 @@ class DeclaredIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class AddColumns:
-    """A table with these columns, new or widened."""
+class ForeignKey:
+    """A foreign key as a file declares it: these columns of `table` name a row of `target`."""
 
     table: str
     columns: tuple[str, ...]
+    target: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddColumns:
+    """A table with these columns, new or widened. `types`: one each where the file says them, else none."""
+
+    table: str
+    columns: tuple[str, ...]
+    types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AddForeignKey:
+    """A foreign key comes."""
+
+    key: ForeignKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +102,15 @@ class RenameIndex:
 
 
 Operation = (
-    AddColumns | DropColumn | DropTable | AddIndex | DropIndex | RenameTable | RenameColumn | RenameIndex
+    AddColumns
+    | AddForeignKey
+    | DropColumn
+    | DropTable
+    | AddIndex
+    | DropIndex
+    | RenameTable
+    | RenameColumn
+    | RenameIndex
 )
 
 

@@ -10,12 +10,14 @@ from typing import Any
 from connectors.answers import SourceFile
 from playbooks.schema_operations import (
     AddColumns,
+    AddForeignKey,
     AddIndex,
     DeclaredIndex,
     DropColumn,
     DropIndex,
     DropTable,
     FileOperations,
+    ForeignKey,
     Operation,
     RenameColumn,
     RenameIndex,
@@ -84,12 +86,18 @@ def _create_table(node: Any, path: str) -> Iterator[Operation]:
     table = node.relation.relname
     elements = node.tableElts or ()
     columns = [e for e in elements if type(e).__name__ == "ColumnDef"]
-    yield AddColumns(table, tuple(c.colname for c in columns))
+    yield AddColumns(table, tuple(c.colname for c in columns), tuple(map(_type, columns)))
     for column in columns:
         yield from _column_indexes(table, column, path)
     for element in elements:
         if type(element).__name__ == "Constraint":
             yield from _constraint(table, element, (), path)
+
+
+def _type(column: Any) -> str:
+    """The type's own name: `int8`, `text`, `uuid`."""
+    names = column.typeName.names if column.typeName is not None else ()
+    return names[-1].sval if names else ""
 
 
 def _column_indexes(table: str, column: Any, path: str) -> Iterator[Operation]:
@@ -103,6 +111,10 @@ def _constraint(table: str, node: Any, columns: tuple[str, ...], path: str) -> I
     if kind in {"CONSTR_PRIMARY", "CONSTR_UNIQUE"} and keys:
         name = node.conname or constraint_name(table, keys, kind == "CONSTR_PRIMARY")
         yield AddIndex(DeclaredIndex(name, table, keys, path, unique=True, constraint=True))
+    elif kind == "CONSTR_FOREIGN" and node.pktable is not None:
+        own = tuple(key.sval for key in node.fk_attrs or ()) or columns
+        if own:
+            yield AddForeignKey(ForeignKey(table, own, node.pktable.relname, path))
 
 
 def _alter_table(node: Any, path: str) -> Iterator[Operation]:
@@ -112,7 +124,7 @@ def _alter_table(node: Any, path: str) -> Iterator[Operation]:
     for command in node.cmds or ():
         kind = getattr(command.subtype, "name", "")
         if kind == "AT_AddColumn":
-            yield AddColumns(table, (command.def_.colname,))
+            yield AddColumns(table, (command.def_.colname,), (_type(command.def_),))
             yield from _column_indexes(table, command.def_, path)
         elif kind == "AT_DropColumn":
             yield DropColumn(table, command.name)

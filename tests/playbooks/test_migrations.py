@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from connectors import answers as a
 from connectors.answers import SourceFile
 from playbooks.database import judge_database
-from playbooks.ddl import IndexPlan, identifier, literal, migration_file
+from playbooks.ddl import IndexPlan, identifier, literal
+from playbooks.migration_writing import migration_file
 from playbooks.model import Finding
 from playbooks.schema import Schema, read_schema
 from tests.playbooks.test_database_kit import (
@@ -240,14 +241,14 @@ def test_reserved_words_and_odd_names_are_quoted() -> None:
     ],
 )
 def test_the_migration_file_is_numbered_as_the_projects_own(last: str, path: str) -> None:
-    made = migration_file(plan(), [last], NOW)
+    made = migration_file(plan(), [SourceFile(path=last, text="")], NOW)
     assert made is not None
     assert made.path == path
     assert "CREATE INDEX CONCURRENTLY" in made.text
 
 
 def test_the_new_migration_promises_what_was_missing() -> None:
-    made = migration_file(plan(), [f.path for f in MIGRATIONS], NOW)
+    made = migration_file(plan(), MIGRATIONS, NOW)
     assert made is not None
     read = read_schema([*MIGRATIONS, SourceFile(path=made.path, text=made.text)])
     assert read.indexes["orders_customer_email_idx"].columns == ("customer_email",)
