@@ -15,7 +15,6 @@ from playbooks.look import FaultLook, Moved
 from playbooks.model import Finding, Incident
 from playbooks.observations import Observations
 from playbooks.semantics import Meaning, Scope, Signal
-from playbooks.shifts import climb
 from playbooks.signals import Callee, ServiceSignals
 from playbooks.spans import GroupShift
 from playbooks.statement_load import StatementSpans
@@ -225,7 +224,7 @@ def uniform_load(suspects: Suspects) -> float | None:
 def ramp(suspects: Suspects, service: str, signals: tuple[Signal, ...]) -> float | None:
     """How far the service's steadiest level climbs, in robust deviations; None without any."""
     rows = suspects.measured.prepared.rows(service, signals)
-    return max((climb(suspects.measured.prepared.series.values[row]) for row in rows), default=None)
+    return max((float(suspects.measured.climbs[row]) for row in rows), default=None)
 
 
 def _callees(suspects: Suspects, service: str) -> tuple[Callee, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,13 +16,14 @@ from connectors.answers import CallGraphEdges, Floats, LogSet, PatternCounts, Se
 from playbooks import logmix, spans
 from playbooks.callgraph import CallGraph, call_graph, own_part
 from playbooks.lift import Lift, lifts
+from playbooks.loudness import agreed, loudness
 from playbooks.model import Incident, Symptom
 from playbooks.observations import Observations
 from playbooks.onset import split_of
 from playbooks.preparation import Prepared, prepare
 from playbooks.quantities import unit_of
 from playbooks.semantics import Scope, Signal, meaning
-from playbooks.shifts import Shifts, climb, measure
+from playbooks.shifts import Shifts, climbs, measure
 from playbooks.symptom import SymptomView
 from playbooks.symptom import view as look_at_symptom
 from playbooks.templates import named
@@ -56,6 +57,8 @@ _ELSEWHERE = frozenset({Scope.CLIENT, Scope.DATABASE})
 # Where traces compare both windows they tell own time from waiting; metrics charge the wire to the caller.
 _TRACED = 0.5
 _ENOUGH_TRACES = 20
+# A climb beyond this is a shift, however like the level was to the minutes before.
+_CLIMBS = 3.0
 _PRESSURE = (Signal.THROTTLING, Signal.POOL, Signal.QUEUE, Signal.RESTARTS)
 _RESOURCES: tuple[tuple[str, tuple[Signal, ...]], ...] = (
     ("latency", (Signal.LATENCY,)),
@@ -89,6 +92,7 @@ class Evidenced:
     logs: logmix.LogView | None
     graph: CallGraph
     split: float
+    climbs: Floats
     lifts: tuple[Lift, ...] = ()
 
 
@@ -100,11 +104,6 @@ class Suspects:
     features: Floats
     moves: dict[str, dict[str, tuple[Move, ...]]]
     measured: Evidenced
-
-
-def loudness(z: float) -> float:
-    """A standardised shift as a saturating loudness: 0 within the usual range, grows with its logarithm."""
-    return float(np.log1p(max(z - 1.5, 0.0))) if np.isfinite(z) else 0.0
 
 
 def _series(seen: Observations, incident: Incident) -> SeriesSet:
@@ -173,14 +172,6 @@ def _moves(prepared: Prepared, shifts: Shifts) -> dict[str, dict[str, tuple[Move
         service: {name: tuple(sorted(m, key=lambda x: (-x.z, x.row))) for name, m in kinds.items()}
         for service, kinds in found.items()
     }
-
-
-def _agreed(moves: tuple[Move, ...]) -> float:
-    """The loudness two series agree on where there are two: a single sparse series is not trusted alone."""
-    if not moves:
-        return 0.0
-    second = moves[1].z if len(moves) > 1 else moves[0].z * 0.7
-    return 0.5 * (loudness(moves[0].z) + loudness(second))
 
 
 _LEVELS = ("avg", "mean", "p50", "median", "", "p75", "p90", "p95", "p99")
@@ -265,7 +256,9 @@ def examine(incident: Incident, seen: Observations) -> Suspects:
     raw = _series(seen, incident)
     prepared = prepare(raw)
     symptom = look_at_symptom(incident, prepared.series)
+    climbing = _climbing(prepared)
     shifts = measure(prepared.series.values, symptom.template)
+    shifts = replace(shifts, z=np.fmax(shifts.z, np.where(climbing > _CLIMBS, climbing, np.nan)))
     span_set, log_set = seen.first(SpanSet), seen.first(LogSet)
     lines = named(log_set.answer) if log_set else None
     split = split_of(
@@ -279,7 +272,7 @@ def examine(incident: Incident, seen: Observations) -> Suspects:
     log_view = logmix.view(lines, traced, split) if lines and lines.records else None
     raised = lifts(traced, split) if traced is not None else ()
     graph = call_graph(_edges(prepared, seen, span_view))
-    measured = Evidenced(prepared, shifts, symptom, span_view, log_view, graph, split, raised)
+    measured = Evidenced(prepared, shifts, symptom, span_view, log_view, graph, split, climbing, raised)
     moves = _moves(prepared, shifts)
     names = _names(incident, measured, moves)
     rows = _table(incident, measured, moves, names, _patterns(seen))
@@ -329,17 +322,25 @@ def _table(
         _from_logs(row, measured.logs, name)
         row["log_errors"] = max(row["log_errors"], patterns.get(name, 0.0))
         for kind, _ in _RESOURCES:
-            row[kind] = _agreed(moves.get(name, {}).get(kind, ()))
+            row[kind] = agreed([move.z for move in moves.get(name, {}).get(kind, ())])
         # What the network of others took is in this service's latency, and is not its own.
         mine = traced * (1.0 - _elsewhere(measured.spans, name)) if traced < 1.0 else 1.0
-        row["latency_share"] = latency.get(name, 0.0) * gate_latency * mine * min(row["latency"], 1.0)
+        row["latency_share"] = latency.get(name, 0.0) * gate_latency * mine * _told(row["latency"])
         row["latency"] *= gate_latency * mine
-        row["errors_share"] = errors.get(name, 0.0) * gate_errors * min(row["errors"], 1.0)
+        row["errors_share"] = errors.get(name, 0.0) * gate_errors * _told(row["errors"])
         row["errors"] *= gate_errors
-        row["ramp"] = _ramp(measured.prepared, name)
+        row["ramp"] = _ramp(measured, name)
         row["alerted"] = float(name == incident.service)
         table[index] = [row[feature] for feature in FEATURES]
     return table
+
+
+def _told(loud: float) -> float:
+    """How far a share of the trouble can be told, 0 to 1: where nothing is loud there is little to share.
+
+    In full from a loudness of 1.8 on, a shift of six or so.
+    """
+    return float(min(loud / 1.8, 1.0))
 
 
 def _elsewhere(view: spans.SpanView | None, service: str) -> float:
@@ -350,11 +351,18 @@ def _elsewhere(view: spans.SpanView | None, service: str) -> float:
 _FILLING = (Signal.MEMORY, Signal.QUEUE, Signal.POOL, Signal.DISK)
 
 
-def _ramp(prepared: Prepared, service: str) -> float:
+def _climbing(prepared: Prepared) -> Floats:
+    """How steadily each level that can fill up climbs; 0 for everything else."""
+    rows = [row for row, said in enumerate(prepared.meanings) if said.signal in _FILLING]
+    out = np.zeros(len(prepared.meanings))
+    out[rows] = climbs(prepared.series.values[rows])
+    return out
+
+
+def _ramp(measured: Evidenced, service: str) -> float:
     """The loudness of the steadiest climb among levels that can fill up."""
-    return loudness(
-        max((climb(prepared.series.values[r]) for r in prepared.rows(service, _FILLING)), default=0.0)
-    )
+    rows = measured.prepared.rows(service, _FILLING)
+    return loudness(max((float(measured.climbs[row]) for row in rows), default=0.0))
 
 
 def _from_spans(row: dict[str, float], view: spans.SpanView | None, name: str) -> None:

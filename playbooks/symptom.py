@@ -12,7 +12,7 @@ import numpy as np
 from connectors.answers import Floats, SeriesSet
 from playbooks.model import Incident, Symptom
 from playbooks.semantics import Meaning, Scope, Signal, meaning, words
-from playbooks.shifts import Template, spread, uniform
+from playbooks.shifts import Template, independent_samples, spread, told_by, uniform
 
 DEFAULT_SECONDS = 300.0
 """Where the symptom is not visible: alerts usually fire within five minutes of the onset."""
@@ -20,6 +20,8 @@ _VISIBLE = 3.0
 # A run that ended this long before the alert fired is an earlier disturbance, not this symptom.
 _EARLIER_SECONDS = 60.0
 _LONGEST_SHARE = 0.4
+# So many samples at least say what was usual before a symptom that fills most of the window.
+_EARLY_SAMPLES = 30
 
 _SIGNALS: dict[Symptom, tuple[Signal, ...]] = {
     Symptom.LATENCY: (Signal.LATENCY,),
@@ -109,8 +111,14 @@ def _excess(series: SeriesSet, rows: tuple[int, ...], history: int) -> Floats:
     # Of what may be bad either way, traffic for one, every departure counts.
     far = np.where(sign == 0, np.abs(far), sign * far)
     far = np.where(np.isfinite(far), np.clip(far, 0.0, 20.0), 0.0)
+    far = told_by(far, independent_samples(_clipped(values[:, :history], centre, scale)))
     top = np.sort(far, axis=0)[-3:]
     return np.asarray(top.mean(axis=0))
+
+
+def _clipped(values: Floats, centre: Floats, scale: Floats) -> Floats:
+    """Residuals in which one wild sample tells no more than a far one."""
+    return np.asarray(np.clip((values - centre[:, None]) / scale[:, None], -5.0, 5.0))
 
 
 def _run(excess: Floats, longest: int, fewest: int) -> tuple[int, int] | None:
@@ -125,6 +133,27 @@ def _run(excess: Floats, longest: int, fewest: int) -> tuple[int, int] | None:
         first = int(index)
     last = int(high[-1])
     return (first, last) if int((excess[first : last + 1] >= _VISIBLE).sum()) >= fewest else None
+
+
+def _sought(
+    series: SeriesSet, rows: tuple[int, ...], longest: int, fewest: int
+) -> tuple[Floats, tuple[int, int] | None]:
+    """How far the symptom's series are beyond usual, and the run of it that is looked for.
+
+    Where the last hour shows nothing, what has lasted for longer may hide in what was taken for usual: then
+    the first third says what is usual, and only what never came back since counts.
+    """
+    samples = len(series.times)
+    excess = _excess(series, rows, max(samples - longest, 0))
+    found = _run(excess, longest, fewest) if samples >= 6 else None
+    early = samples // 3
+    if found is not None or early < _EARLY_SAMPLES:
+        return excess, found
+    since = _excess(series, rows, early)
+    lasting = _run(since, samples - early, fewest)
+    if lasting is None or lasting[1] < samples - 2 or not bool((since[lasting[0] :] >= _VISIBLE).all()):
+        return excess, None
+    return (since, lasting) if samples - lasting[0] > longest else (excess, None)
 
 
 def _template(excess: Floats, first: int, samples: int) -> Template:
@@ -146,10 +175,9 @@ def view(incident: Incident, series: SeriesSet) -> SymptomView:
     step = float(np.median(np.diff(times))) if samples > 1 else 60.0
     longest = max(min(int(_LONGEST_SHARE * samples), int(3600 / step) if step <= 300 else 24), 3)
     rows = symptom_rows(incident, series)
-    excess = _excess(series, rows, max(samples - longest, 0))
     # One sample is a spike, not a symptom, unless it stands for minutes.
     fewest = 3 if step <= 30.0 else 2 if step < 120.0 else 1
-    found = _run(excess, min(longest, samples), fewest) if samples >= 6 else None
+    excess, found = _sought(series, rows, min(longest, samples), fewest)
     fired = (incident.started_at or incident.at).timestamp()
     if found is None or times[found[1]] < fired - 2 * step - _EARLIER_SECONDS:
         length = int(np.clip(round(DEFAULT_SECONDS / step), 3, max(samples // 3, 3)))

@@ -6,8 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.answers import Floats
-from playbooks.shifts import CAP, Template, climb, is_cumulative, measure, rates, spread, uniform
+from playbooks.shifts import (
+    CAP,
+    Template,
+    climbs,
+    independent_samples,
+    is_cumulative,
+    measure,
+    rates,
+    spread,
+    uniform,
+)
 from tests.playbooks.judged import SAMPLES, STEP, TROUBLED, axis, noisy, stepped
+from tests.playbooks.noise import FAMILIES, autoregressive, random_walk
 
 LAST = uniform(SAMPLES, TROUBLED)
 SEEDS = st.integers(0, 10_000)
@@ -64,7 +75,7 @@ def test_one_wild_sample_in_the_history_does_not_hide_a_step(wild: float) -> Non
 
 
 def test_a_shift_is_capped() -> None:
-    assert _z(stepped(_noise(5), 1e9)) == CAP
+    assert _z(stepped(_noise(15), 1e9)) == CAP
 
 
 def test_a_series_that_never_moved_and_then_does_is_a_shift() -> None:
@@ -208,7 +219,62 @@ def test_a_cumulative_series_is_known_by_its_values() -> None:
     assert told.tolist() == [True, True, False, False, False]
 
 
+# --- what hangs together ------------------------------------------------------------------------------
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
+def test_an_autoregressive_series_is_worth_as_many_independent_samples_as_theory_says(rho: float) -> None:
+    rows = np.array([autoregressive(rho)(np.random.default_rng(seed), 2000) for seed in range(40)])
+    told = float(np.median(independent_samples(rows)))
+    assert told == pytest.approx(2000 * (1 - rho) / (1 + rho), rel=0.35)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_kind_of_noise_is_often_far_beyond_its_own_history(family: str) -> None:
+    drawn = [10.0 + FAMILIES[family](np.random.default_rng(seed), SAMPLES) for seed in range(300)]
+    z = np.abs(measure(np.array(drawn), LAST).z)
+    assert np.mean(z > 3.0) <= (0.08 if family in {"bursts", "random walk", "AR .97"} else 0.04)
+    assert np.mean(z > 6.0) <= 0.05
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.7, 0.97])
+@pytest.mark.parametrize("last", [TROUBLED, TROUBLED - 3])
+def test_a_step_of_six_deviations_is_seen_in_noise_that_swings_slowly(rho: float, last: int) -> None:
+    rows = [autoregressive(rho)(np.random.default_rng(seed), SAMPLES) for seed in range(60)]
+    z = measure(np.array([stepped(10.0 + row, 6.0, last) for row in rows]), LAST).z
+    assert np.mean(z > 3.0) >= 0.75
+
+
+def test_a_jump_is_seen_where_the_level_walks_at_random() -> None:
+    rows = [random_walk(np.random.default_rng(seed), SAMPLES) for seed in range(60)]
+    z = measure(np.array([stepped(10.0 + row, 8.0) for row in rows]), LAST).z
+    assert np.mean(z > 3.0) >= 0.75
+
+
+def test_what_bursts_again_and_again_has_not_shifted_when_it_bursts_once_more() -> None:
+    values = _noise(16, 10.0, 0.3)
+    for start in (15, 60, 110, 150):
+        values[start : start + 8] += 5.0
+    values[-8:] += 5.0
+    once = _noise(16, 10.0, 0.3)
+    once[-8:] += 5.0
+    assert abs(_z(values)) < 3.0 < _z(once)
+
+
 # --- slow climbs ------------------------------------------------------------------------------------
+def climb(values: Floats) -> float:
+    return float(climbs(values[None, :])[0])
+
+
+def test_a_level_that_walks_at_random_seldom_climbs() -> None:
+    rows = np.array([100.0 + random_walk(np.random.default_rng(seed), SAMPLES) for seed in range(300)])
+    assert np.mean(climbs(rows) > 3.0) <= 0.02
+
+
+def test_a_leak_that_ends_in_a_restart_has_climbed() -> None:
+    values = _noise(17) + np.linspace(0.0, 60.0, SAMPLES)
+    values[-5:] = 10.0
+    assert climb(values) > 3.0
+
+
 def test_a_leak_climbs_and_noise_a_step_and_a_fall_do_not() -> None:
     ramp = np.linspace(0.0, 30.0, SAMPLES)
     assert climb(_noise(14) + ramp) > 3.0

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from connectors.answers import SeriesSet
 from connectors.questions import SeriesSweep
+from playbooks.loudness import loudness
 from playbooks.observations import Observations
-from playbooks.suspects import FEATURES, Suspects, examine, loudness
+from playbooks.suspects import FEATURES, Suspects, examine
 from tests.playbooks.judged import (
     CALLS,
     CALM,
