@@ -21,7 +21,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.calibrators import (
+from benchmarks.fit import Case, load
+from benchmarks.reliability import print_candidates, print_figures, print_healthy, print_sets
+from bot.incidents import of_case
+from connectors.answers import ClusterState, Commits, Floats, SeriesSet, StatusFeeds, Timeline
+from connectors.case import CaseSources, open_case
+from connectors.contract import Unavailable, Window
+from graph.calibration import CALIBRATION, Calibration
+from graph.calibrators import (
     CANDIDATES,
     HEALTHY,
     RIDGE,
@@ -35,23 +42,17 @@ from benchmarks.calibrators import (
     fit,
     isotonic,
 )
-from benchmarks.fit import EXPLAINED, NONE, UNSEEN, Case, held_out, load
-from benchmarks.fit import fit as fit_weights
-from benchmarks.reliability import print_candidates, print_figures, print_healthy, print_sets
-from bot.incidents import of_case
-from connectors.answers import ClusterState, Commits, Floats, SeriesSet, StatusFeeds, Timeline
-from connectors.case import CaseSources, open_case
-from connectors.contract import Unavailable, Window
-from graph.calibration import CALIBRATION, Calibration
+from graph.fitting import fit as fit_weights
+from graph.fitting import held_out, weights_of
 from graph.hypotheses import Place, places
 from graph.planning import sweep
-from graph.ranking import ServiceOdds, Weights, rank_services
+from graph.ranking import ServiceOdds, rank_services
 from graph.traits import traits_of
 from playbooks.changes import ChangeJudgement, judge_changes
 from playbooks.model import Incident
 from playbooks.observations import Observations
 from playbooks.portrait import fault_look
-from playbooks.suspects import FEATURES, Suspects, examine
+from playbooks.suspects import Suspects, examine
 
 MOST_WRONG = 0.02
 _INSTANTS = 4
@@ -111,20 +112,6 @@ def _about_changes(seen: Observations) -> Observations:
     return Observations(r for r in seen.everything() if id(r) in keep or isinstance(r.answer, kinds))
 
 
-def _weights(vector: Floats) -> Weights:
-    features = dict(zip(FEATURES, map(float, vector), strict=True))
-    return Weights(
-        format=1,
-        version="held out",
-        features=features,
-        none=NONE,
-        unseen=UNSEEN,
-        explained=EXPLAINED,
-        temperature=1.0,
-        provenance={},
-    )
-
-
 def _changes(one: Instance, odds: ServiceOdds) -> ChangeJudgement:
     seen = one.seen
     look = fault_look(one.incident, one.suspects, seen, odds.probability)
@@ -139,7 +126,7 @@ def _changes(one: Instance, odds: ServiceOdds) -> ChangeJudgement:
 
 def ranked(one: Instance, vector: Floats) -> Row:
     """The ranking of places that graph/judgement.py makes of it, with these weights."""
-    odds = rank_services(one.suspects, _weights(vector))
+    odds = rank_services(one.suspects, weights_of(vector, "held out"))
     found = places(odds, _changes(one, odds))
     total = sum(place.probability for place in found) + odds.none
     right = (

@@ -26,21 +26,11 @@ from bot.incidents import of_case
 from connectors.answers import Floats
 from connectors.case import open_case
 from connectors.contract import Unavailable
+from graph.fitting import DECLARED, EXPLAINED, NONE, UNSEEN, fit, held_out
 from graph.planning import sweep
 from graph.ranking import WEIGHTS, Weights, explained
 from playbooks.observations import Observations
 from playbooks.suspects import FEATURES, Suspects, examine
-
-DECLARED = {
-    "self_time": 0.8, "self_share": 2.0, "gap": 1.5, "gap_share": 1.0, "wait_share": 1.0,
-    "error_origin": 1.0, "structure": 0.3, "log_mix": 2.0, "log_errors": 1.0,
-    "latency": 0.8, "latency_share": 3.0, "errors": 1.0, "errors_share": 3.0,
-    "cpu": 0.8, "memory": 0.6, "disk": 0.4, "network": 0.2, "pressure": 0.8, "ramp": 0.6, "alerted": 0.5,
-}  # fmt: skip
-"""Starting values: a share of all trouble weighs most, a changed mix of statements next, then loudness."""
-
-RIDGE = 4.0
-NONE, UNSEEN, EXPLAINED = 1.5, 1.0, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +42,11 @@ class Case:
     group: str
     suspects: Suspects
     right: Floats
+
+    @property
+    def features(self) -> Floats:
+        """One row a service."""
+        return self.suspects.features
 
 
 def load(folder: Path) -> Case | None:
@@ -78,29 +73,6 @@ def probabilities(case: Case, weights: Floats, temperature: float) -> Floats:
     return np.asarray(shares / shares.sum())
 
 
-def fit(cases: Sequence[Case], steps: int = 300) -> Floats:
-    """Adam on the ridge-penalised conditional likelihood; the discount for callees is held fixed."""
-    start = np.array([DECLARED[name] for name in FEATURES])
-    count = Counter(case.system for case in cases)
-    share: dict[str, float] = {s: float(np.sqrt(len(cases) / len(count) / n)) for s, n in count.items()}
-    weights: Floats = start.copy()
-    mean: Floats = np.zeros(len(start))
-    square: Floats = np.zeros(len(start))
-    for step in range(1, steps + 1):
-        slope: Floats = 2 * RIDGE * (weights - start)
-        for case in cases:
-            scores = case.suspects.features @ weights
-            p = np.exp(scores - scores.max())
-            p = p / p.sum()
-            mass = float(p @ case.right)
-            if mass > 0:
-                slope = slope + share[case.system] * (case.suspects.features.T @ (p - p * case.right / mass))
-        mean, square = 0.9 * mean + 0.1 * slope, 0.99 * square + 0.01 * slope**2
-        moved = 0.05 * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.99**step)) + 1e-8)
-        weights = np.maximum(weights - moved, 0.0)
-    return weights
-
-
 def temperature(cases: Sequence[Case], folds: dict[str, Floats]) -> float:
     """The temperature with the best log-likelihood on cases that did not fit their own weights.
 
@@ -112,13 +84,6 @@ def temperature(cases: Sequence[Case], folds: dict[str, Floats]) -> float:
         return -float(np.log(np.maximum(right, 1e-9)).sum())
 
     return min((round(1.0 + 0.1 * i, 1) for i in range(21)), key=loss)
-
-
-def held_out(cases: Sequence[Case], fold_of: dict[str, str]) -> dict[str, Floats]:
-    """For every case the weights fitted without its fold."""
-    folds = sorted(set(fold_of.values()))
-    fitted = {fold: fit([c for c in cases if fold_of[c.name] != fold]) for fold in folds}
-    return {c.name: fitted[fold_of[c.name]] for c in cases}
 
 
 def report(title: str, cases: Sequence[Case], weights: dict[str, Floats], heat: float) -> None:

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from benchmarks.calibrators import CONFIDENT, Choice, Row, Scored, by
 from bot.bench import calibration as measures
 from bot.bench.intervals import Figure, of_statistic, wilson
 from connectors.answers import Floats
 from graph.calibration import Calibration, conformal_set
+from graph.calibrators import CONFIDENT, Choice, Row, Scored, by
 
 SEED = 20261123
 _BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)

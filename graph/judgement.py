@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Final
 
 from connectors.answers import ClusterState, Commits, StatusFeeds, Timeline
 from connectors.contract import Reading
@@ -23,7 +24,7 @@ from graph.hypotheses import Hypothesis, Place, normalised, places, settle
 from graph.model import Basis, Likely, Trust, Weighing
 from graph.pictures import draw
 from graph.proposing import Registry, Scribe, propose
-from graph.ranking import ServiceOdds, load_weights, rank_services
+from graph.ranking import ServiceOdds, Weights, load_weights, rank_services
 from graph.traits import Traits, traits_of
 from graph.verdicts import Rest, conclude
 from graph.wanted import wanted
@@ -40,7 +41,7 @@ from playbooks.suspects import Suspects, examine
 from playbooks.testimony import Desk, about, messages
 from playbooks.verdicts import judge_provider_status
 
-_MOST_PROPOSALS = 10
+MOST_PROPOSALS: Final = 10
 _WORTH_TESTING = 0.01
 
 
@@ -56,11 +57,19 @@ class _Bench:
 
 
 @dataclass(frozen=True, slots=True)
-class _Believed:
-    """The places as they came and as calibrated, before anybody ruled one out."""
+class Ranked:
+    """All places before any calibration, the likeliest first, with what speaks for none of them."""
 
     places: tuple[Place, ...]
+    none: float
     traits: Traits
+
+
+@dataclass(frozen=True, slots=True)
+class _Believed:
+    """The places as calibrated, before anybody ruled one out."""
+
+    places: tuple[Place, ...]
     said: Calibrated
     likely: Likely | None
 
@@ -85,11 +94,10 @@ def weigh(
     seen = Observations(readings)
     suspects = examine(incident, seen)
     odds = rank_services(suspects)
-    tests = _all_tests(incident, suspects, seen, odds.probability)
-    changes = _changes(incident, suspects, seen, odds.probability, tests)
-    bench = _Bench(incident, seen, suspects, tests, changes)
+    bench = _bench(incident, suspects, seen, odds)
     model = calibration or load_calibration()
-    believed = _believed(bench, odds, model)
+    ranked = _ranked(bench, odds)
+    believed = _believed(ranked, model)
     judged = [_settle(bench, place, ruled_out) for place in believed.places]
     settled = [
         replace(each, probability=sure * each.probability / each.place.probability)
@@ -108,38 +116,60 @@ def weigh(
             "calibrated": model.calibrated,
             "trust": Trust(labels=model.labels, doubt=model.doubt),
             "likely": believed.likely if whole else None,
-            "basis": _basis(believed, odds.none) if whole else None,
+            "basis": _basis(ranked) if whole else None,
         }
     )
 
 
-def _believed(bench: _Bench, odds: ServiceOdds, model: Calibration) -> _Believed:
-    """All places with their calibrated confidences: ruling out conditions on these."""
+def rank_places(incident: Incident, readings: Sequence[Reading], weights: Sequence[Weights]) -> list[Ranked]:
+    """The places as each of these weights ranks them; the readings are measured once for all."""
+    seen = Observations(readings)
+    suspects = examine(incident, seen)
+    found = []
+    for each in weights:
+        odds = rank_services(suspects, each)
+        found.append(_ranked(_bench(incident, suspects, seen, odds), odds))
+    return found
+
+
+def _bench(incident: Incident, suspects: Suspects, seen: Observations, odds: ServiceOdds) -> _Bench:
+    tests = _all_tests(incident, suspects, seen, odds.probability)
+    return _Bench(
+        incident, seen, suspects, tests, _changes(incident, suspects, seen, odds.probability, tests)
+    )
+
+
+def _ranked(bench: _Bench, odds: ServiceOdds) -> Ranked:
     found = places(odds, bench.changes)
     first = found[0] if found else None
     also = ("changes",) if first and first.change else ()
     traits = traits_of(bench.suspects, odds, first.service if first else None, also)
-    raw = [place.probability for place in found]
+    return Ranked(found, odds.none, traits)
+
+
+def _believed(ranked: Ranked, model: Calibration) -> _Believed:
+    """All places with their calibrated confidences: ruling out conditions on these."""
+    raw = [place.probability for place in ranked.places]
     shipped = load_calibration()
-    size = conformal_set(calibrate(raw, odds.none, traits, shipped), shipped)
+    size = conformal_set(calibrate(raw, ranked.none, ranked.traits, shipped), shipped)
     promised = shipped.conformal
     likely = (
         Likely(places=size, level=promised.level, cases=promised.cases)
-        if 0 < size <= _MOST_PROPOSALS
+        if 0 < size <= MOST_PROPOSALS
         else None
     )
-    return _Believed(found, traits, calibrate(raw, odds.none, traits, model), likely)
+    return _Believed(ranked.places, calibrate(raw, ranked.none, ranked.traits, model), likely)
 
 
-def _basis(believed: _Believed, none: float) -> Basis | None:
-    if not believed.places:
+def _basis(ranked: Ranked) -> Basis | None:
+    if not ranked.places:
         return None
-    first, total = believed.places[0], sum(place.probability for place in believed.places) + none
+    first, total = ranked.places[0], sum(place.probability for place in ranked.places) + ranked.none
     return Basis(
         weights=load_weights().digest,
         service=first.service,
         raw=first.probability / total,
-        traits=believed.traits,
+        traits=ranked.traits,
     )
 
 
@@ -215,10 +245,10 @@ def _weighing(
     confidence: Mapping[str, float],
     rest: Rest,
 ) -> Weighing:
-    listed = ordered[:_MOST_PROPOSALS]
+    listed = ordered[:MOST_PROPOSALS]
     scribe = Scribe(bench.incident, bench.seen, Registry(), bench.changes.none)
     proposals = tuple(propose(scribe, h, confidence[h.id], rank) for rank, h in enumerate(listed, 1))
-    unlisted = sum(confidence[h.id] for h in ordered[_MOST_PROPOSALS:])
+    unlisted = sum(confidence[h.id] for h in ordered[MOST_PROPOSALS:])
     conclusion = conclude(bench.incident, bench.suspects, proposals, replace(rest, none=rest.none + unlisted))
     return Weighing(
         verdict=conclusion.verdict,

@@ -9,6 +9,7 @@ from pydantic import Field
 from bot.result import Result
 from connectors.contract import Frozen
 from graph.model import Verdict
+from graph.traits import Traits
 from playbooks.model import Entity
 
 Method = Literal["baro", "nsigma", "correlation", "random_walk", "latest_deploy"]
@@ -32,13 +33,33 @@ class Named(Frozen):
 
 
 class Answer(Frozen):
-    """The result of an investigation, as far as it is scored; `partial` as in the result."""
+    """The result of an investigation, as far as it is scored; `partial` as in the result.
+
+    `likely`: how many of the first proposals are said to hold the cause; 0 where nothing is said.
+    """
 
     verdict: Verdict
     proposals: tuple[Named, ...]
     none_of_these: float
     calibrated: bool
     partial: str = ""
+    likely: int = 0
+
+
+class PlacesRanked(Frozen):
+    """A ranking before any calibration, as other weights than the shipped ones make it."""
+
+    places: tuple[tuple[str, str | None], ...]
+    raw: tuple[float, ...]
+    none: float
+    traits: Traits
+
+
+class Measured(Frozen):
+    """What fitting weights needs of a case: its services and one row of features for each."""
+
+    services: tuple[str, ...] = ()
+    features: tuple[tuple[float, ...], ...] = ()
 
 
 class Ranking(Frozen):
@@ -53,7 +74,8 @@ class Ranking(Frozen):
 class Run(Frozen):
     """One case, run once: an answer or an error, the baselines' rankings, seconds, peak memory in bytes.
 
-    `aliases` are pairs of names of one change: its id and its commit.
+    `aliases` are pairs of names of one change: its id and its commit. `measured` and `ranked` are there where
+    other weights than the shipped ones are asked for.
     """
 
     answer: Answer | None = None
@@ -62,6 +84,8 @@ class Run(Frozen):
     aliases: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
     peak_bytes: int = 0
+    measured: Measured = Measured()
+    ranked: tuple[PlacesRanked, ...] = ()
 
 
 def of_result(result: Result) -> Answer:
@@ -81,4 +105,5 @@ def of_result(result: Result) -> Answer:
         none_of_these=result.none_of_these,
         calibrated=result.calibrated,
         partial=result.partial,
+        likely=result.likely.places if result.likely else 0,
     )

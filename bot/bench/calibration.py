@@ -51,6 +51,29 @@ def ece_equal_mass(confidence: Floats, right: Floats, weights: Floats, bins: int
     return found
 
 
+def ce_debiased(confidence: Floats, right: Floats, weights: Floats, bins: int = BINS) -> Floats:
+    """The root mean squared calibration error over bins of equal mass, less what chance adds.
+
+    The estimator of Bröcker (2012) as in Kumar et al., "Verified Uncertainty Calibration" (2019): of each
+    bin's squared gap the variance of its mean outcome is taken away. 0 where nothing is left; a bin of one
+    claim cannot tell a gap from chance and adds nothing. Borders as in `ece_equal_mass`.
+    """
+    _, group = np.unique(confidence, return_inverse=True)
+    inside = np.eye(int(group.max()) + 1)[group]
+    mass, hits = weights @ inside, weights @ (inside * right[:, None])
+    said = weights @ (inside * confidence[:, None])
+    total = weights.sum(axis=1)
+    found = np.zeros(len(weights))
+    for row in range(len(weights)):
+        borders = np.linspace(0.0, total[row], bins + 1)
+        n = total[row] / bins
+        mean, true = (np.diff(_accumulated(mass[row], each[row], borders)) / n for each in (said, hits))
+        chance = true * (1.0 - true) / max(n - 1.0, 1e-9)
+        squared = np.square(mean - true) - chance if n > 1.0 else np.zeros(bins)
+        found[row] = np.sqrt(max(float(squared.mean()), 0.0))
+    return found
+
+
 def accuracy_at(coverage: float, confidence: Floats, right: Floats, weights: Floats) -> Floats:
     """How often the surest share of claims is right; a claim cut by the border counts in part."""
     _, group = np.unique(-confidence, return_inverse=True)

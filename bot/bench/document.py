@@ -13,6 +13,7 @@ from typing import Final, Literal
 import bot
 from bot.bench import intervals, summary
 from bot.bench.answers import Method
+from bot.bench.heldout import TOLD, Protocol
 from bot.bench.scoring import BLAMED, CONFIDENT, Score
 from bot.bench.summary import Summary
 from connectors.contract import Frozen
@@ -28,8 +29,20 @@ BASELINES: Final[dict[Method, str]] = {
 }
 
 
+class HeldOut(Frozen):
+    """The same cases, each ranked and calibrated by what was fitted without its fold; no baselines."""
+
+    protocol: Protocol
+    told: str
+    sets: list[Summary]
+    cases: list[Score]
+
+
 class Document(Frozen):
-    """Everything a benchmark found: a summary a set, the pooled one last, and every case."""
+    """Everything a benchmark found: a summary a set, the pooled one last, and every case.
+
+    `held_out` is None where only the shipped program was asked for.
+    """
 
     format: Literal[1]
     version: str
@@ -43,6 +56,7 @@ class Document(Frozen):
     unlabelled: int
     sets: list[Summary]
     cases: list[Score]
+    held_out: HeldOut | None = None
 
     @property
     def overall(self) -> Summary:
@@ -57,7 +71,7 @@ class Document(Frozen):
 def document(
     scores: Sequence[Score], seed: int, workers: int, wall_seconds: float, unlabelled: int
 ) -> Document:
-    """Sum the scores up."""
+    """Sum the scores up, those of the shipped program."""
     return Document(
         format=FORMAT,
         version=bot.__version__,
@@ -72,3 +86,14 @@ def document(
         sets=summary.summarise(scores, seed),
         cases=list(scores),
     )
+
+
+def with_held_out(outcome: Document, scores: Sequence[Score], protocol: Protocol) -> Document:
+    """The document with the held-out scores beside those of the shipped program."""
+    beside = HeldOut(
+        protocol=protocol,
+        told=TOLD[protocol],
+        sets=summary.summarise(scores, outcome.seed),
+        cases=list(scores),
+    )
+    return outcome.model_copy(update={"held_out": beside})

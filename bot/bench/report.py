@@ -50,7 +50,8 @@ def page(outcome: Document) -> str:
     """The report as one page."""
     style = _template("report.css") + _template("bench.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    drawn = [_drawn(summary, i) for i, summary in enumerate([outcome.overall, *outcome.sets[:-1]])]
+    drawn = [_drawn(summary, str(i)) for i, summary in enumerate([outcome.overall, *outcome.sets[:-1]])]
+    held = [_drawn(outcome.held_out.sets[-1], "held")] if outcome.held_out else []
     return _render(
         "bench.html.j2",
         outcome,
@@ -58,10 +59,11 @@ def page(outcome: Document) -> str:
         style=Markup(style),  # noqa: S704 - our own files
         style_hash=f"sha256-{digest}",
         drawn=drawn,
+        drawn_held=held,
     )
 
 
-def _drawn(summary: Summary, i: int) -> Drawn:
+def _drawn(summary: Summary, i: str) -> Drawn:
     return Drawn(
         summary,
         drawings.reliability(summary, f"reliability-{i}"),

@@ -14,6 +14,7 @@ from typing import Final
 from bot.bench.answers import Run
 from bot.bench.cases import Case
 from bot.bench.worker import Task, serve
+from graph.ranking import Weights
 
 LONGEST_SECONDS: Final = 600.0
 """An investigation has a budget of 60 s; a process silent ten times as long is hanging."""
@@ -109,13 +110,26 @@ class Manner:
 
     workers: int
     baselines: bool = True
+    measure: bool = False
     longest_seconds: float = LONGEST_SECONDS
     serve: Serve = serve
 
 
-def run_all(cases: Sequence[Case], manner: Manner, done: Callable[[Case, Run], None]) -> list[Run]:
-    """Run every case; the answers are in the order of the cases, whatever the order in which they came."""
-    tasks = [Task(str(case.path), case.name, manner.baselines) for case in cases]
+def run_all(
+    cases: Sequence[Case],
+    manner: Manner,
+    done: Callable[[Case, Run], None],
+    weights: Sequence[tuple[Weights, ...]] = (),
+) -> list[Run]:
+    """Run every case; the answers are in the order of the cases, whatever the order in which they came.
+
+    With `weights`, a case is only ranked, once with each of its own.
+    """
+    own = weights or [()] * len(cases)
+    tasks = [
+        Task(str(case.path), case.name, manner.baselines, manner.measure, each)
+        for case, each in zip(cases, own, strict=True)
+    ]
     runs: dict[int, Run] = {}
     with _crew(_Crew(tasks, manner.serve, manner.longest_seconds), manner.workers) as crew:
         while len(runs) < len(tasks):

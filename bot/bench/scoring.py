@@ -44,6 +44,7 @@ class Score(Frozen):
     `rank`: the place of the first right service among the distinct ones, None where it is not named;
     `rank_by_proposal` counts proposals instead. `ranked`: whether the truth names services at all.
     `surely`: whether the case takes part in the figures about confidence, a missing claim counting as unsure.
+    `set_holds`: whether the proposals that are said to hold the cause do; None where nothing is said.
     """
 
     set: str
@@ -57,6 +58,7 @@ class Score(Frozen):
     rank_by_proposal: int | None = None
     surely: bool
     claim: Claim | None = None
+    set_holds: bool | None = None
     verdict_right: bool
     cause_right: bool | None = None
     entity_right: bool | None = None
@@ -91,6 +93,7 @@ def score(case: Case, run: Run) -> Score:
         rank_by_proposal=_rank_by_proposal(named, truth.services),
         surely=_surely(truth),
         claim=claim(answer, truth) if answer and _surely(truth) else None,
+        set_holds=_set_holds(answer, truth),
         verdict_right=answer is not None and answer.verdict == truth.verdict,
         cause_right=None if truth.cause is None else first is not None and first.cause == truth.cause,
         entity_right=None if truth.entity is None else first is not None and first.entity == truth.entity,
@@ -134,6 +137,12 @@ def claim(answer: Answer, truth: Truth) -> Claim | None:
         return Claim(confidence=first.confidence, right=first.service in truth.services)
     outside = answer.verdict == truth.verdict == Verdict.EXTERNAL
     return Claim(confidence=first.confidence, right=outside)
+
+
+def _set_holds(answer: Answer | None, truth: Truth) -> bool | None:
+    if answer is None or not answer.likely or not truth.services or answer.verdict in _QUIET:
+        return None
+    return any(each.service in truth.services for each in answer.proposals[: answer.likely])
 
 
 def _change_right(answer: Answer | None, guilty: str | None, same: _Same) -> bool | None:

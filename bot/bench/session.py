@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,14 +13,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from bot.bench import cases, runs
+from bot.bench import cases, heldout, runs
 from bot.bench.answers import Run
 from bot.bench.cases import Case
-from bot.bench.document import Document, document
+from bot.bench.document import Document, document, with_held_out
 from bot.bench.scoring import score
 from bot.errors import BadInputError
 from bot.safetext import one_line
 from bot.settings import Settings
+from graph.ranking import Weights
 
 _PLAIN_WIDTH = 140
 _TOLD_EVERY = 10
@@ -36,12 +38,15 @@ class Wishes:
     seed: int
     baselines: bool
     only: str | None
+    protocol: heldout.Protocol = "shipped"
 
 
 def run(wishes: Wishes) -> None:
     """Measure as wished; figures go to stdout, everything else to stderr."""
     _check_out(wishes.out)
     found = cases.find(wishes.paths, wishes.only)
+    if wishes.protocol != "shipped":
+        heldout.folds(found.cases, wishes.protocol)
     err = _console(to_stderr=True)
     if found.unlabelled:
         _note(err, f"{found.unlabelled} cases have no truth.yaml and are left out")
@@ -55,10 +60,23 @@ def run(wishes: Wishes) -> None:
 def _measured(wishes: Wishes, found: cases.Found, err: Console) -> Document:
     workers = min(wishes.workers or os.cpu_count() or 1, len(found.cases))
     started = time.perf_counter()
+    manner = runs.Manner(workers, wishes.baselines, measure=wishes.protocol != "shipped")
     with _listener(err, len(found.cases)) as listen:
-        answers = runs.run_all(found.cases, runs.Manner(workers, wishes.baselines), listen.done)
+        answers = runs.run_all(found.cases, manner, listen.done)
     scores = [score(case, answer) for case, answer in zip(found.cases, answers, strict=True)]
-    return document(scores, wishes.seed, workers, time.perf_counter() - started, found.unlabelled)
+    told = document(scores, wishes.seed, workers, time.perf_counter() - started, found.unlabelled)
+    if wishes.protocol == "shipped":
+        return told
+
+    def rank(weights: Sequence[tuple[Weights, ...]]) -> list[Run]:
+        with _listener(err, len(found.cases)) as listen:
+            return runs.run_all(found.cases, runs.Manner(workers, baselines=False), listen.done, weights)
+
+    _note(err, f"fitting without the cases that are scored: {heldout.TOLD[wishes.protocol]}")
+    again = heldout.answers(found.cases, answers, wishes.protocol, rank)
+    beside = [score(heldout.scored(case), answer) for case, answer in zip(found.cases, again, strict=True)]
+    whole = with_held_out(told, beside, wishes.protocol)
+    return whole.model_copy(update={"wall_seconds": round(time.perf_counter() - started, 3)})
 
 
 def _show(outcome: Document, wishes: Wishes) -> None:

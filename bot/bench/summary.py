@@ -21,7 +21,8 @@ _UNSURE: Final = -1.0
 Name = Literal[
     "ac1", "ac3", "avg5", "ac1_by_proposal", "ac3_by_proposal", "avg5_by_proposal",
     "cause", "entity", "change", "decoy_blamed", "decoy_first", "verdict",
-    "brier", "ece", "ece_equal_width", "confidently_wrong", "accuracy_at_50", "accuracy_at_80",
+    "set_said", "set_holds", "set_places",
+    "brier", "ece", "ece_equal_width", "ce_debiased", "confidently_wrong", "accuracy_at_50", "accuracy_at_80",
 ]  # fmt: skip
 
 
@@ -156,6 +157,9 @@ def _shares(scores: Sequence[Score], seed: int) -> dict[Name, Figure]:
         "decoy_first": mean(lambda s: s.decoy_first),
         "verdict": mean(lambda s: s.verdict_right),
         "confidently_wrong": mean(lambda s: s.confidently_wrong if s.surely else None),
+        "set_said": mean(lambda s: s.set_holds is not None if s.ranked else None),
+        "set_holds": mean(lambda s: s.set_holds),
+        "set_places": mean(lambda s: s.answer.likely if s.answer and s.set_holds is not None else None),
     }
 
 
@@ -181,6 +185,7 @@ class _Claims:
             "brier": self._of(calibration.brier),
             "ece": self._of(calibration.ece_equal_mass),
             "ece_equal_width": self._of(calibration.ece_equal_width),
+            "ce_debiased": self._of(calibration.ce_debiased),
             "accuracy_at_50": self._at(0.5),
             "accuracy_at_80": self._at(0.8),
         }

@@ -28,6 +28,8 @@ def show(console: Console, outcome: Document) -> None:
     parts: Iterable[RenderableType] = (
         _figures("Who it was", wording.WHO, outcome.sets, width),
         _figures("How sure it may be", wording.SURE, outcome.sets, width),
+        *_sets(outcome.sets, width),
+        *_held_out(outcome, width),
         *_beside(outcome.sets, width),
         _cost(outcome),
         *_named(outcome.overall),
@@ -35,6 +37,21 @@ def show(console: Console, outcome: Document) -> None:
     for part in parts:
         console.print(part, width=width)
         console.print()
+
+
+def _sets(sets: Sequence[Summary], width: int) -> Iterable[RenderableType]:
+    if wording.labelled(wording.SETS, sets):
+        yield _figures("Among which it is", wording.SETS, sets, width)
+
+
+def _held_out(outcome: Document, width: int) -> Iterable[RenderableType]:
+    """The same figures of a program that was fitted without the cases it is scored on."""
+    if (beside := outcome.held_out) is not None:
+        told = f"Held out, {beside.told}"
+        yield _figures(f"{told}: who it was", wording.WHO, beside.sets, width)
+        yield _figures(f"{told}: how sure it may be", wording.SURE, beside.sets, width)
+        yield from _sets(beside.sets, width)
+        yield Text("\n".join(wording.calibration(beside.sets[-1])))
 
 
 def _figures(

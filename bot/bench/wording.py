@@ -39,9 +39,19 @@ SURE: Final = (
     Column("brier", "Brier", "mean squared distance of confidence and outcome; 0 is best"),
     Column("ece", "ECE", "expected calibration error over ten bins of equal mass (the headline)"),
     Column("ece_equal_width", "ECE width", "the same over ten bins of equal width"),
+    Column(
+        "ce_debiased",
+        "CE debiased",
+        "root mean squared calibration error less what chance adds (0: none seen)",
+    ),
     Column("confidently_wrong", "sure, wrong", "wrong with a confidence of 0.8 or more"),
     Column("accuracy_at_50", "right at 50 %", "right among the surer half"),
     Column("accuracy_at_80", "right at 80 %", "right among the surest 80 %"),
+)
+SETS: Final = (
+    Column("set_said", "set said", "a set that leaves something out is said to hold the cause"),
+    Column("set_holds", "set holds", "such a set holds it; 90 % are promised"),
+    Column("set_places", "places", "how many proposals such a set takes, on average"),
 )
 
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,13 +18,20 @@ from typing import Final
 
 from bot import casework, incidents, result
 from bot.bench import baselines
-from bot.bench.answers import Method, Ranking, Run, of_result
+from bot.bench.answers import Measured, Method, PlacesRanked, Ranking, Run, of_result
 from bot.errors import BotError
 from bot.investigation import Options, Progress
 from bot.safetext import one_line
-from connectors.case import forbid_answers, open_case
+from connectors.case import CaseSources, forbid_answers, open_case
+from connectors.contract import Reading
 from connectors.errors import ConnectorError
+from graph.judgement import rank_places
+from graph.planning import sweep
+from graph.ranking import Weights
 from graph.record import MemoryRecord
+from playbooks.model import Incident
+from playbooks.observations import Observations
+from playbooks.suspects import examine
 
 OPTIONS: Final = Options(confirm="no")
 """Those of `investigate --no-confirm`."""
@@ -34,11 +41,16 @@ _CLEAR: Final = Path("/proc/self/clear_refs")
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One case to run: its folder, the name that breaks ties, whether baselines are wanted."""
+    """One case to run: its folder, the name that breaks ties, whether baselines are wanted.
+
+    `measure`: also say what weights are fitted on. `weights`: rank with these instead of investigating.
+    """
 
     path: str
     name: str
     baselines: bool
+    measure: bool = False
+    weights: tuple[Weights, ...] = ()
 
 
 def serve(connection: Connection) -> None:
@@ -64,6 +76,8 @@ def run(task: Task) -> Run:
     try:
         sources = open_case(Path(task.path))
         incident = incidents.of_case(sources.manifest, sources.alert_bytes)
+        if task.weights:
+            return Run(ranked=_ranked(sources, incident, task.weights), seconds=time.perf_counter() - started)
         work = casework.Casework(incident, sources, MemoryRecord(), incident.id)
         answer = of_result(result.of_outcome(work.investigate(OPTIONS, _silent)))
     except (ConnectorError, BotError) as error:
@@ -78,6 +92,33 @@ def run(task: Task) -> Run:
         aliases=view.aliases,
         seconds=seconds,
         peak_bytes=peak,
+        measured=_measured(sources, incident) if task.measure else Measured(),
+    )
+
+
+def _readings(sources: CaseSources, incident: Incident) -> list[Reading]:
+    """The first sweep, which holds all that places are ranked by."""
+    answers = [sources.ask(each, now=incident.at) for each in sweep(incident, sources.available())]
+    return [answer for answer in answers if isinstance(answer, Reading)]
+
+
+def _measured(sources: CaseSources, incident: Incident) -> Measured:
+    suspects = examine(incident, Observations(_readings(sources, incident)))
+    rows = tuple(tuple(map(float, row)) for row in suspects.features)
+    return Measured(services=tuple(suspects.services), features=rows)
+
+
+def _ranked(sources: CaseSources, incident: Incident, weights: Sequence[Weights]) -> tuple[PlacesRanked, ...]:
+    return tuple(
+        PlacesRanked(
+            places=tuple(
+                (each.service, each.change.change_id if each.change else None) for each in ranked.places
+            ),
+            raw=tuple(each.probability for each in ranked.places),
+            none=ranked.none,
+            traits=ranked.traits,
+        )
+        for ranked in rank_places(incident, _readings(sources, incident), weights)
     )
 
 

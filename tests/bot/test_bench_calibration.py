@@ -130,3 +130,27 @@ def test_a_figure_about_half_of_the_cases_is_as_uncertain_as_that_half() -> None
 def test_wilsons_interval_is_the_published_one() -> None:
     assert intervals.wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert intervals.wilson(0, 0) == (None, None)
+
+
+def test_the_debiased_error_of_a_plain_gap_is_the_gap_and_of_honest_claims_about_nothing() -> None:
+    rng = np.random.default_rng(11)
+    honest = rng.random(4000)
+    right = (rng.random(4000) < honest).astype(np.float64)
+    assert calibration.ce_debiased(honest, right, once(4000))[0] < 0.02
+    assert calibration.ce_debiased(np.full(4000, 0.9), right, once(4000))[0] == pytest.approx(0.4, abs=0.02)
+
+
+def test_the_debiased_error_of_few_honest_claims_is_closer_to_nothing_than_the_plain_one() -> None:
+    rng = np.random.default_rng(12)
+    plain, debiased = [], []
+    for _ in range(200):
+        sure = rng.uniform(0.5, 1.0, 88)
+        right = (rng.random(88) < sure).astype(np.float64)
+        plain.append(calibration.ece_equal_mass(sure, right, once(88))[0])
+        debiased.append(calibration.ce_debiased(sure, right, once(88))[0] ** 2)
+    assert np.mean(plain) > 0.08
+    assert np.mean(debiased) < 0.006
+
+
+def test_a_bin_of_one_claim_tells_no_gap_from_chance() -> None:
+    assert calibration.ce_debiased(array(0.2, 0.9), array(1, 0), once(2))[0] == 0.0

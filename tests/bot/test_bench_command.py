@@ -151,6 +151,26 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_investigat
     assert "investigated" not in done.stderr
 
 
+def test_a_folder_of_one_system_cannot_leave_a_system_out(incidents: Path, tmp_path: Path) -> None:
+    done = run(incidents, "--protocol", "loso", state=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "needs cases of two systems" in done.stderr
+
+
+def test_held_out_figures_stand_beside_the_shipped_ones(incidents: Path, tmp_path: Path) -> None:
+    labelled(incidents / "bank" / "three", "verdict: cause\nservices: [checkout]\n")
+    done = run(
+        incidents, "--protocol", "loso", "--json", "--no-baselines", "--out", tmp_path / "out", state=tmp_path
+    )
+    beside = json.loads(done.stdout)["held_out"]
+    assert [each["set"] for each in beside["sets"]] == ["bank", "shop", "all"]
+    assert [each["rank"] for each in beside["cases"]] == [1, 1, None]
+    assert all(each["cause_right"] is None for each in beside["cases"])
+    for name in ("bench.md", "bench.html"):
+        assert "Held out: leave one system out" in (tmp_path / "out" / name).read_text(encoding="utf-8")
+
+
 def test_the_help_says_what_a_label_needs() -> None:
     assert bench.bench.__doc__ is not None
     assert "verdict: cause" in bench.bench.__doc__

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from benchmarks.calibrators import (
+from benchmarks.reliability import figures
+from graph.calibration import Calibrated
+from graph.calibrators import (
     CANDIDATES,
     Row,
     Scored,
@@ -17,8 +19,6 @@ from benchmarks.calibrators import (
     pooled,
     row_weights,
 )
-from benchmarks.reliability import figures
-from graph.calibration import Calibrated
 from graph.traits import Traits
 
 BROAD = Traits(
