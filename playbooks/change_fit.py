@@ -32,7 +32,7 @@ _NAMED_FLAG = -0.4
 """Most flags are innocuous; less so one whose name speaks of what is seen."""
 _MOST = {True: 3.6, False: 2.2}
 """The most a diff may say for guilt: an edit that innocents rarely make says more than any other."""
-_ARROW = re.compile(r"(\d[\w.%]*)\s*(?:->|=>|→|to)\s*(\d[\w.%]*)")
+_ARROW = re.compile(r"(\d[\w.%]{0,20})\s{0,4}(?:->|=>|→|to)\s{0,4}(\d[\w.%]{0,20})")
 _KINDS: Mapping[str, Mapping[Effect, float]] = {
     "scale": {Effect.CPU: 0.6, Effect.QUEUE: 0.6, Effect.LATENCY: 0.5, Effect.POOL: 0.5, Effect.STARVED: 0.4},
     "migration": {

@@ -10,23 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from playbooks.change_effects import Effect
-from playbooks.diff_features import ANY_CODE, ANY_CONFIG, DEPENDENCY, EDITS, GROWS, IN_LOOP
+from playbooks.diff_features import ANY_CODE, ANY_CONFIG, DEPENDENCY, EDITS, GROWS
 from playbooks.diff_pairs import Trace, scaled, serves, swaps
-from playbooks.diffs import HARMLESS_ROLES, Diff, FileDiff, Line, Role, words_of
+from playbooks.diff_tidying import for_people, own_version, words_of
+from playbooks.diff_work import sunk, works
+from playbooks.diffs import HARMLESS_ROLES, Diff, FileDiff, Line, Role
 
 MOST_MATCHED = 400
-_LOOP = re.compile(r"\b(for|foreach|while|each|each_with_index|map|flat_?map|loop|collect|stream)\b")
-_CALL = re.compile(
-    r"\.objects\.(get|filter)|\.(query|queryrow|querycontext|queryrowcontext|execute|exec|find|find_by|findone|findbyid|get|fetch|load"
-    r"|select|save|update|insert|post|put|call|invoke|send|lookup|fetchone|scalar|count|first|where)\w{0,8}\(|\bfetch\(|\bawait\b|\bselect\b.{1,120}\bfrom\b",
-    re.IGNORECASE,
-)
 _GROWING = re.compile(
-    r"([@$\w.]*\w)\s*(?:\[[^\]]{1,80}\]\s*=[^=]|\.(?:append|push|add|put|set|insert|extend|unshift|setdefault|store|computeifabsent)\(|<<|=\s*append\(\s*([\w.]+))",
+    r"(?<![@$\w.])([@$\w.]{0,100}\w)\s{0,4}(?:\[[^\]]{1,80}\]\s*=[^=]|\.(?:append|push|add|put|set|insert|extend|unshift|setdefault|store|computeifabsent)\(|<<|=\s*append\(\s*([\w.]+))",
     re.IGNORECASE,
 )
 _BOUNDED = re.compile(
-    r"max_?(len|size|entries|items)|lru|evict|ttl|expire|delete|\.pop|shift\(|clear|trim|popitem|len\(.*[><]|size\(\)\s*[><]|cap\b",
+    r"max_?(len|size|entries|items)|lru|evict|ttl|expire|delete|\.pop|shift\(|clear|trim|popitem|len\([^<>]{0,80}[><]|size\(\)\s*[><]|cap\b",
     re.IGNORECASE,
 )
 _GLOBAL = re.compile(
@@ -38,6 +34,10 @@ _DEV_ONLY = re.compile(
     re.IGNORECASE,
 )
 
+
+_DEV_FILE = re.compile(
+    r"(^|/)(dev|test|lint|docs?)[-_]?requirements|requirements[-_/.]?(dev|test|lint|docs?)", re.IGNORECASE
+)
 
 _TIDIED = 0.5
 """What is left of the suspicion of an edit that lost nothing: most are what they say, tidying."""
@@ -81,18 +81,34 @@ def _roles(diff: Diff) -> str:
 
 def _idle(files: Sequence[FileDiff]) -> str:
     """Why the live files cannot alter behaviour; empty when they can."""
-    busy = [f for f in files if (f.added or f.removed) and not f.renames_only and not _worded(f)]
-    if busy:
+    busy = any((f.added or f.removed) and not _settled(f) for f in files)
+    if busy or any(sunk(f) for f in files):
         return ""
     for why, idle in (
         ("only log lines", any(f.logging_only for f in files)),
         ("only wording", any(_worded(f) for f in files)),
+        ("only the version that it gives itself", any(own_version(f) for f in files)),
+        ("only labels for people", any(for_people(f) for f in files)),
+        ("only tools of development", any(f.role is Role.DEPENDENCY and not _shipped(f) for f in files)),
         ("only names of identifiers", any(f.renames_only for f in files)),
         ("only comments", any(f.comments_only for f in files)),
     ):
         if idle:
             return why
     return "only spacing, order or imports" if any(f.lines for f in files) else "no lines of text"
+
+
+def _settled(file: FileDiff) -> bool:
+    """Whether what changed in the file cannot alter behaviour."""
+    tools = file.role is Role.DEPENDENCY and not _shipped(file)
+    return file.renames_only or tools or _worded(file) or own_version(file) or for_people(file)
+
+
+def _shipped(file: FileDiff) -> list[Line]:
+    """Lines of a list of dependencies that speak of what is shipped."""
+    if _DEV_FILE.search(file.path):
+        return []
+    return [line for line in (*file.added, *file.removed) if not _DEV_ONLY.search(line.text)]
 
 
 def _worded(file: FileDiff) -> bool:
@@ -103,9 +119,9 @@ def _worded(file: FileDiff) -> bool:
 
 
 def _traces(file: FileDiff) -> list[Trace]:
-    if file.role is Role.DEPENDENCY:
+    if file.role is Role.DEPENDENCY and not _settled(file):
         return _dependency(file)
-    if file.renames_only:
+    if _settled(file):
         return []
     known = swaps(file)
     paired = {id(line) for swap in known for line in (swap.pair.old, swap.pair.new)}
@@ -113,14 +129,13 @@ def _traces(file: FileDiff) -> list[Trace]:
     rest_added = [line for line in file.added if id(line) not in paired][:MOST_MATCHED]
     rest_removed = [line for line in file.removed if id(line) not in paired][:MOST_MATCHED]
     traces.extend(_edits(file, rest_added, rest_removed))
-    traces.extend(_loops(file))
+    traces.extend(works(file))
     traces.extend(_growth(file))
     return traces
 
 
 def _dependency(file: FileDiff) -> list[Trace]:
-    lines = [*file.added, *file.removed]
-    shipped = [line for line in lines if not _DEV_ONLY.search(line.text)]
+    shipped = _shipped(file)
     if not shipped or file.path.endswith(("go.sum", "package-lock.json", "yarn.lock")):
         return []
     first = shipped[0].text.strip()
@@ -152,29 +167,6 @@ def _edits(file: FileDiff, added: Sequence[Line], removed: Sequence[Line]) -> It
                 edit.slow,
                 edit.side != "touch",
             )
-
-
-def _loops(file: FileDiff) -> Iterable[Trace]:
-    """Calls once per element: a query or call below a loop, where either is new."""
-    before = sum(1 for line in file.lines if line.sign == "-" and _looped(line))
-    after = [line for line in file.lines if line.sign == "+" and _looped(line)]
-    if len(after) > before:
-        yield Trace(
-            "in_loop",
-            "makes a query or call once per element",
-            file.path,
-            after[0].text.strip(),
-            IN_LOOP,
-            "slow_query",
-        )
-
-
-def _looped(line: Line) -> bool:
-    if not _CALL.search(line.text):
-        return False
-    return any(_LOOP.search(parent) for parent in line.parents[:3]) or bool(
-        re.search(r"\bfor\b.{1,80}\bin\b|\.(map|each|forEach)\(", line.text)
-    )
 
 
 def _growth(file: FileDiff) -> Iterable[Trace]:
@@ -226,12 +218,7 @@ def _general(files: Sequence[FileDiff]) -> dict[Effect, float]:
     """What edits of no known kind may do, by the role of the files."""
     merged: dict[Effect, float] = {}
     for file in files:
-        if (
-            file.renames_only
-            or _worded(file)
-            or not (file.added or file.removed)
-            or file.role is Role.DEPENDENCY
-        ):
+        if _settled(file) or not (file.added or file.removed) or file.role is Role.DEPENDENCY:
             continue
         base = ANY_CONFIG if file.role is Role.CONFIG else ANY_CODE
         for effect, weight in scaled(base, _TIDIED if file.conserved else 1.0).items():

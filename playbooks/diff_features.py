@@ -130,7 +130,7 @@ EDITS: tuple[Edit, ...] = (
     Edit("batching_removed", "loss", _like(r"prefetch|select_related|joinedload|selectinload|includes\(|eager|preload|dataloader|batch|bulk|\bin\s*\(\s*[?$%:]|any\(|mget|pipeline"), "removes batching or eager loading", {**_DB, E.LOAD: 0.6, E.NETWORK: 0.2}, "slow_query", slow=True),
     Edit("index_dropped", "gain", _like(r"\bdrop\s+index\b|remove_index|removeindex|op\.drop_index|dropindex"), "drops an index", {**_DB, E.LOCK: 0.3}, "missing_index", slow=True),
     Edit("index_lost", "loss", _like(r"\bcreate\s+(unique\s+)?index\b|add_index|db_index\s*=\s*true|index\s*=\s*true|@index|addindex|create_index|createindex|using index|use index|hint\("), "loses an index", _DB, "missing_index", slow=True),
-    Edit("table_locked", "gain", _like(r"\balter\s+table\b|\bcreate\s+(unique\s+)?index\s+(?!concurrently)|\bvacuum\s+full\b|\bcluster\b|\breindex\b|lock\s+table|add_column|change_column|op\.alter_column|set\s+not\s+null|\btruncate\b"), "changes a table under a lock", {**_LOCKS, E.SCHEMA: 0.5, E.DISK: 0.3}, "lock_contention", roles=frozenset({Role.MIGRATION, Role.CODE})),
+    Edit("table_locked", "gain", _like(r"\balter\s+table\b|\bcreate\s+(unique\s+)?index\s+(?!concurrently)|\bvacuum\s+full\b|\bcluster\b|\breindex\b|lock\s+table|add_column|change_column|op\.(alter_column|create_index|create_unique|create_foreign|create_check)|\badd_(index|foreign_key|check_constraint)\b|\b(addindex|addfield|alterfield|addconstraint|createindex)\(|set\s+not\s+null|\btruncate\b"), "changes a table under a lock", {**_LOCKS, E.SCHEMA: 0.5, E.DISK: 0.3}, "lock_contention", roles=frozenset({Role.MIGRATION, Role.CODE})),
     Edit("column_gone", "gain", _like(r"\bdrop\s+(column|table)\b|\brename\s+(column|to)\b|remove_column|rename_column|op\.drop_column|drop_table"), "drops or renames a column or table", {E.SCHEMA: 1.0, E.ERRORS: 0.8, E.NULL: 0.4, E.DECODE: 0.5, E.DATABASE: 0.3}, "bad_deploy"),
     Edit("backfill", "gain", _like(r"^\s*(update\s+\w+\s+set\b|delete\s+from\b|insert\s+into\s+.*select)|update_all|backfill"), "rewrites many rows", {**_LOCKS, E.DATABASE: 0.9, E.DISK: 0.5, E.CPU: 0.4}, "lock_contention", roles=frozenset({Role.MIGRATION})),
     # locks and transactions
@@ -145,14 +145,14 @@ EDITS: tuple[Edit, ...] = (
     # calls to others
     Edit("timeout_lost", "loss", _like(r"time_?out|deadline|withtimeout|abortsignal|abortcontroller|cancel(lation)?token"), "removes a timeout", _HANGS, "downstream_dependency"),
     Edit("retry_added", "gain", _like(r"retr(y|ies)|attempts?\b|while\s*\(?\s*(true|!)|for\s*\(;;\)|\bloop\s+do\b|\bredo\b"), "retries more", _STORM, "retry_storm"),
-    Edit("backoff_lost", "loss", _like(r"back_?off|jitter|sleep\(|circuit_?breaker|rate_?limit|limiter|throttle|debounce|semaphore|max_?attempts|max_?retries|singleflight"), "removes backing off or a breaker", {**_STORM, E.MEMORY: 0.3}, "retry_storm"),
+    Edit("backoff_lost", "loss", _like(r"back_?off|jitter|wait_(fixed|random|exponential|incrementing)|exponential|sleep\(|circuit_?breaker|rate_?limit|limiter|throttle|debounce|semaphore|max_?attempts|max_?retries|singleflight"), "removes backing off or a breaker", {**_STORM, E.MEMORY: 0.3}, "retry_storm"),
     Edit("call_added", "gain", _like(r"requests\.(get|post|put)|http(x|client)?\.(get|post|do|put|newrequest)|\bfetch\(|axios|resttemplate|webclient|grpc\.|stub\.|net::http|faraday|\.(getforobject|exchange|call)\(|client\.\w+\("), "adds a call to another service", {E.LATENCY: 0.8, E.TIMEOUT: 0.8, E.LOAD: 0.6, E.EXTERNAL: 0.5, E.ERRORS: 0.6, E.NETWORK: 0.4, E.RATE_LIMIT: 0.5, E.POOL: 0.4, E.THREADS: 0.4}, "bad_deploy"),
     Edit("blocking_added", "gain", _like(r"time\.sleep|thread\.sleep|sleep\s*\(|sync\(|\.result\(\)|\.get\(\)\s*;|\.join\(\)|\bblock\(\)|await\s+promise|readfilesync|execsync|\.wait\("), "waits where it did not", {**_HANGS, E.LATENCY: 1.0, E.CPU: 0.3}, "bad_deploy"),
     Edit("parallel_lost", "loss", _like(r"promise\.all|asyncio\.gather|errgroup|waitgroup|parallel|\.submit\(|completablefuture|fixedthreadpool|cachedthreadpool|workerpool|max_workers|async\b|concurrent"), "does one after another what ran side by side", {E.LATENCY: 0.9, E.QUEUE: 0.8, E.TIMEOUT: 0.6, E.POOL: 0.3}, "bad_deploy"),
     # processor
     Edit("regex_added", "touch", _like(r"regexp?\.(must)?compile|re\.(compile|match|search|fullmatch|sub)|new regexp|pattern\.compile|=\s*/.*[+*].*/|=~\s*/|\.match\(/|[+*]\)[+*]"), "matches with another regular expression", {**_BURNS, E.VALIDATION: 0.5, E.WRONG: 0.3}, "cpu_saturation"),
     Edit("backtracking", "gain", _like(r"[+*]\)[+*{]|\(\.[+*]\)\{|\.\*\.\*"), "adds a regular expression that can backtrack without end", {**_BURNS, E.VALIDATION: 0.3}, "cpu_saturation"),
-    Edit("work_added", "gain", _like(r"\bsort(ed)?\(|\.sort\b|bcrypt|scrypt|pbkdf2|argon|gzip|compress|encrypt|sha\d|levenshtein|json\.(dumps|marshal|stringify)|deepcopy|itertools\.product|permutations|\bfor\b.*\bfor\b|reflect\.|cost\s*=|rounds\s*="), "computes more per request", _BURNS, "cpu_saturation"),
+    Edit("work_added", "gain", _like(r"\bsort(ed)?\(|\.sort\b|bcrypt|scrypt|pbkdf2|argon|gzip|compress|encrypt|sha\d|levenshtein|json\.(dumps|marshal|stringify)|deepcopy|itertools\.(product|combinations|permutations)|permutations|sequencematcher|difflib|get_close_matches|jaro_?winkler|\bfuzz\.|\bfor\b.*\bfor\b|reflect\.|cost\s*=|rounds\s*="), "computes more per request", _BURNS, "cpu_saturation"),
     Edit("busy_loop", "gain", _like(r"while\s*\(?\s*true|for\s*\{|for\s*\(;;\)|loop\s*\{|default:\s*$"), "may spin in a loop", {**_BURNS, E.LOAD: 0.4}, "cpu_saturation"),
     # caches
     Edit("cache_lost", "loss", _like(r"cache|memoi[sz]e|redis|memcache|etag|cdn|immutable"), "removes caching", _MISSES, "cache_failure"),
@@ -175,11 +175,11 @@ EDITS: tuple[Edit, ...] = (
     Edit("time_changed", "touch", _like(r"utcnow|datetime\.now|new date\(|time\.now|time\.utc|timezone|tzinfo|localtime|current_timestamp|\.unix(milli|nano)?\(|gettime\(|epoch"), "changes how time is taken or compared", {E.CLOCK: 0.8, E.AUTH: 0.6, E.WRONG: 0.7, E.CACHE: 0.4, E.VALIDATION: 0.4, E.ERRORS: 0.3}, "bad_deploy"),
     # settings and places
     Edit("setting_needed", "gain", _like(r"os\.environ\[|os\.getenv\(|process\.env|system\.getenv|env\[|env\.fetch|mustgetenv|viper\.get|@value\(|lookupenv|config\[|settings\.|configmapkeyref|secretkeyref|envfrom"), "needs a setting that was not needed before", _STARTS, "config_change"),
-    Edit("setting_lost", "loss", _like(r"^\s*-?\s*(name:|value:)|configmapkeyref|secretkeyref|^\s*[A-Z][A-Z0-9_]{3,}\s*[:=]|os\.environ|process\.env|getenv"), "removes a setting", _STARTS, "config_change"),
+    Edit("setting_lost", "loss", _like(r"^\s*(?:-\s*)?(name:|value:)|configmapkeyref|secretkeyref|^\s*[A-Z][A-Z0-9_]{3,}\s*[:=]|os\.environ|process\.env|getenv"), "removes a setting", _STARTS, "config_change"),
     Edit("image_changed", "touch", _like(r"\bimage:|^\s*tag:|\bfrom\s+[\w./-]+:[\w.-]+|imagepull|repository:|newtag"), "runs another image", {E.IMAGE: 1.0, E.CRASH: 0.7, E.ERRORS: 0.3, E.LATENCY: 0.2, E.MEMORY: 0.2}, "bad_deploy", roles=_MANIFEST),
     Edit("start_changed", "touch", _like(r"command:|args:|entrypoint|\bcmd\b|livenessprobe|readinessprobe|startupprobe|initialdelay|containerport|targetport|\bport:|runasuser|volumemounts?|mountpath|initcontainers|workingdir"), "changes how the process starts or is probed", {E.CRASH: 1.0, E.NETWORK: 0.6, E.ERRORS: 0.5, E.ROUTE: 0.5, E.SETTING: 0.4}, "config_change", roles=_MANIFEST),
     Edit("scheduling_changed", "touch", _like(r"affinity|nodeselector|tolerations|topologyspread|priorityclass|\bqos\b|requests:|nodepool|instance_?type|machine_?type|spot|preemptible"), "changes where it runs", {E.NODE: 1.0, E.CPU: 0.6, E.LATENCY: 0.5, E.CRASH: 0.4, E.MEMORY: 0.5, E.NETWORK: 0.5}, "config_change", roles=_MANIFEST),
-    Edit("route_changed", "touch", _like(r"^\s*-?\s*path:|\broute|@(get|post|put|request)mapping|\.(get|post|put|delete|handle(func)?)\(\s*[\"'`]/|rewrite|prefix|location\s+[~/=]|host:|upstream|virtualservice|destinationrule|weight:|proxy_pass|urlpatterns|basepath|endpoint|base_?url"), "changes routes or addresses", {E.ROUTE: 1.0, E.ERRORS: 0.6, E.STARVED: 0.8, E.NETWORK: 0.6, E.LOAD: 0.4, E.DNS: 0.4, E.LATENCY: 0.3}, "config_change"),
+    Edit("route_changed", "touch", _like(r"^\s*(?:-\s*)?path:|\broute|@(get|post|put|request)mapping|\.(get|post|put|delete|handle(func)?)\(\s*[\"'`]/|rewrite|prefix|location\s+[~/=]|host:|upstream|virtualservice|destinationrule|weight:|proxy_pass|urlpatterns|basepath|endpoint|base_?url"), "changes routes or addresses", {E.ROUTE: 1.0, E.ERRORS: 0.6, E.STARVED: 0.8, E.NETWORK: 0.6, E.LOAD: 0.4, E.DNS: 0.4, E.LATENCY: 0.3}, "config_change"),
     Edit("resolver_changed", "touch", _like(r"ndots|dnspolicy|dnsconfig|nameserver|resolv|coredns|forward\s+\.|externalname|hostaliases|\bdns\b|route53|cname|searches:"), "changes name resolution", {E.DNS: 1.0, E.NETWORK: 0.7, E.LATENCY: 0.5, E.ERRORS: 0.4}, "dns_failure"),
     Edit("trust_changed", "touch", _like(r"\btls\b|\bssl\b|certificate|\bcert\b|ca_?bundle|truststore|keystore|cipher|min_?version|verify_?(ssl|peer|mode)|insecureskip|rejectunauthorized|mtls|peerauthentication|\.pem|\.crt"), "changes trust or encryption of connections", {E.CERTIFICATE: 1.0, E.EXPIRY: 0.35, E.NETWORK: 0.6, E.ERRORS: 0.5, E.AUTH: 0.3}, "config_change"),
     Edit("queue_changed", "touch", _like(r"topic|consumer|group[_.]?id|offset|prefetch|partition|\back(s|nowledge)?\b|nack|requeue|max\.poll|visibility|dead_?letter|auto_?commit|subscription|exchange|routing_?key|\bqos\b"), "changes how messages are consumed", {E.QUEUE: 1.0, E.WRONG: 0.6, E.DECODE: 0.4, E.ERRORS: 0.3, E.STARVED: 0.6, E.LATENCY: 0.3}, "config_change"),
@@ -305,6 +305,12 @@ RENAMED_KEY: Effects = {
 
 IN_LOOP: Effects = {**_DB, E.LOAD: 0.8, E.LATENCY: 1.0, E.RATE_LIMIT: 0.6, E.NETWORK: 0.3}
 """A query or call made once per element."""
+
+NESTED: Effects = {**_BURNS, E.DATABASE: 0.0, E.MEMORY: 0.3}
+"""Walks in walks over what is in memory."""
+
+BLOCKS: Effects = {**_HANGS, E.LATENCY: 1.0, E.THREADS: 1.0, E.QUEUE: 0.7, E.CPU: 0.3}
+"""A wait where nothing else can go on."""
 
 GROWS: Effects = _LEAK
 """Something that outlives the request is added to and never bounded."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from playbooks.change_effects import Effect
 from playbooks.diff_features import ANY_CONFIG, EDITS, FLIPPED, RENAMED_KEY, SWITCHED, Edit
 from playbooks.diff_settings import turned
-from playbooks.diffs import FileDiff, Line, Pair, Role, words_of
+from playbooks.diff_tidying import words_of
+from playbooks.diffs import FileDiff, Line, Pair, Role
 
 _SIGNS = frozenset("< > = ! + - * / % & | ?".split()) | frozenset(
     "and or not true false True False nil null None asc desc ASC DESC min max any all if unless yes"
@@ -20,10 +21,12 @@ _SIGNS = frozenset("< > = ! + - * / % & | ?".split()) | frozenset(
 )
 _QUOTED = re.compile(r"^[frbu]?[\"'`].*[\"'`]$", re.DOTALL)
 _SQL = re.compile(r"\b(select|from|where|update|insert|delete|join|order by|limit)\b", re.IGNORECASE)
-_ENTRY = re.compile(r"^\s*-?\s*['\"]?([\w./-]{1,80})['\"]?\s*[:=]\s*(\S.*?)\s*,?\s*$")
+_ENTRY = re.compile(r"^\s*(?:-\s*)?['\"]?([\w./-]{1,80})['\"]?\s*[:=]\s*(\S.*)$")
 _MACHINE = re.compile(r"(?<!\w)--?\w|[_=$<>|\\/]|%[sdv(]")
+_COMPOSED = re.compile(r"\s|\$\{|[{}()]")
+"""A string put together, or of several words, is no name that others rely on."""
 _COLUMNS = re.compile(r"\bselect\b(.{1,400}?)\bfrom\b(.*)", re.IGNORECASE | re.DOTALL)
-_ADDRESS = re.compile(r"://|[\w-]+\.[\w-]+\.[\w.-]+|^[\w.-]+:\d{2,5}$|localhost|\d+\.\d+\.\d+\.\d+")
+_ADDRESS = re.compile(r"://|(?<![\w-])[\w-]{1,63}\.[\w-]{1,63}\.[\w.-]|^[\w.-]{1,253}:\d{2,5}$|localhost")
 _PLACES: Mapping[Effect, float] = {
     Effect.DNS: 0.95,
     Effect.NETWORK: 0.95,
@@ -122,9 +125,10 @@ def _value(file: FileDiff, pair: Pair, cause: str) -> Swap | None:
     if file.role is not Role.CONFIG or old is None or new is None or old.group(1) != new.group(1):
         return None
     effects = _with_subject(file, pair, ANY_CONFIG)
-    if _ADDRESS.search(new.group(2)) or _ADDRESS.search(old.group(2)):
+    before, after = (found.group(2).rstrip(" ,\t") for found in (old, new))
+    if _ADDRESS.search(after) or _ADDRESS.search(before):
         effects = _most(effects, _PLACES)
-    says = f"sets {new.group(1)[:40]} to {new.group(2)[:60]} (it was {old.group(2)[:60]})"
+    says = f"sets {new.group(1)[:40]} to {after[:60]} (it was {before[:60]})"
     return Swap(pair, Trace("value", says, file.path, pair.new.text.strip(), effects, cause))
 
 
@@ -172,7 +176,7 @@ def _is_key(pair: Pair, gone: list[str], come: list[str]) -> bool:
     if len(gone) != 1 or len(come) != 1:
         return False
     if _QUOTED.match(gone[0]) and _QUOTED.match(come[0]):
-        return not any(" " in word.strip() for word in (gone[0], come[0]))
+        return not any(_COMPOSED.search(word.strip()) for word in (gone[0], come[0]))
     return _names_entry(pair.old, gone[0]) and _names_entry(pair.new, come[0])
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from playbooks.change_effects import Effect as E  # noqa: N817 - the rows below name it a hundred times
-from playbooks.diffs import Line, Pair, words_of
+from playbooks.diff_tidying import words_of
+from playbooks.diffs import Line, Pair
 
 Turn = Literal["down", "up", "any"]
 
@@ -51,6 +52,14 @@ _FILLS = {E.DISK, E.POOL, E.MEMORY, E.QUEUE, E.CACHE}
 
 _SQUEEZE = {E.LATENCY: 0.8, E.QUEUE: 0.8, E.TIMEOUT: 0.6, E.CPU: 0.6, E.ERRORS: 0.4, E.THREADS: 0.5}
 
+_PROBED = _row(
+    "probe or health check",
+    r"(liveness|readiness|startup)_?probe|health_?check",
+    "any",
+    {E.CRASH: 1.0, E.ERRORS: 0.6, E.STARVED: 0.5, E.ROUTE: 0.4, E.LATENCY: 0.3},
+    "config_change",
+)
+
 SETTINGS: tuple[Setting, ...] = (
     _row("pool size", r"pool|max_?(open|idle)?_?conn|connections|maxactive|minimum-idle", "down", {E.POOL: 1.0, E.LATENCY: 0.8, E.TIMEOUT: 0.8, E.ERRORS: 0.5, E.QUEUE: 0.5, E.THREADS: 0.5}, "connection_pool_exhausted"),
     _row("pool size", r"pool|max_?(open|idle)?_?conn|connections|maxactive", "up", {E.DATABASE: 0.5, E.POOL: 0.35, E.LOCK: 0.3, E.CPU: 0.2, E.MEMORY: 0.25}, "config_change"),
@@ -65,8 +74,8 @@ SETTINGS: tuple[Setting, ...] = (
     _row("memory limit", r"memory|xmx|heap|mem_limit|max-old-space|maxmemory|shared_buffers|work_mem", "down", {E.MEMORY: 1.0, E.CRASH: 0.95, E.CPU: 0.4, E.LATENCY: 0.4, E.ERRORS: 0.3, E.CACHE: 0.6}, "config_change"),
     _row("memory limit", r"memory|xmx|heap|mem_limit|max-old-space|maxmemory|shared_buffers|work_mem", "up", {E.NODE: 0.6, E.MEMORY: 0.45}, "config_change"),
     _row("cpu limit", r"\bcpus?\b|gomaxprocs|cpu_limit|millicores", "down", {E.CPU: 1.0, **_SQUEEZE}, "cpu_saturation"),
-    _row("replicas", r"replicas|instances|desired_?(count|capacity)|maxreplicas|minreplicas|scale|node_?count", "down", {E.LOAD: 0.4, E.CRASH: 0.3, **_SQUEEZE, E.CPU: 0.9}, "config_change"),
-    _row("replicas", r"replicas|instances|desired_?(count|capacity)|maxreplicas|minreplicas|scale", "up", {E.POOL: 0.6, E.DATABASE: 0.4, E.NODE: 0.5, E.RATE_LIMIT: 0.4}, "config_change"),
+    _row("replicas", r"replica_?(s\b|count)|replicas|instances|desired_?(count|capacity)|maxreplicas|minreplicas|scale|node_?count", "down", {E.LOAD: 0.4, E.CRASH: 0.3, **_SQUEEZE, E.CPU: 0.9}, "config_change"),
+    _row("replicas", r"replica_?(s\b|count)|replicas|instances|desired_?(count|capacity)|maxreplicas|minreplicas|scale", "up", {E.POOL: 0.6, E.DATABASE: 0.4, E.NODE: 0.5, E.RATE_LIMIT: 0.4}, "config_change"),
     _row("workers or concurrency", r"worker|thread|concurren|parallel|prefetch|max_?in_?flight|consumers|executor", "down", {**_SQUEEZE, E.THREADS: 0.8, E.QUEUE: 0.95}, "config_change"),
     _row("workers or concurrency", r"worker|thread|concurren|parallel|prefetch|max_?in_?flight|consumers|executor", "up", {E.POOL: 0.8, E.CPU: 0.7, E.MEMORY: 0.7, E.DATABASE: 0.6, E.LOCK: 0.5, E.RATE_LIMIT: 0.6, E.LOAD: 0.4}, "config_change"),
     _row("rate limit or quota", r"rate|limit|quota|burst|rps|qps|throttle|max_?requests", "down", {E.RATE_LIMIT: 1.0, E.ERRORS: 0.6, E.STARVED: 0.6, E.CPU: 0.4, E.LATENCY: 0.4, E.QUEUE: 0.4, E.VALIDATION: 0.4, E.THREADS: 0.5}, "config_change"),
@@ -89,9 +98,12 @@ _UNITS: Mapping[str, float] = {
     "k": 1e3, "kb": 1e3, "ki": 1024.0, "mb": 1e6, "mi": 2.0**20, "gb": 1e9, "g": 1e9, "gi": 2.0**30, "ti": 2.0**40, "": 1.0, "%": 1.0,
 }  # fmt: skip
 _SPELLED = re.compile(
-    r"(?:time\.)?(nanosecond|microsecond|millisecond|second|minute|hour)s?\b", re.IGNORECASE
+    r"(?:time\.)?(nano(?:second)?|micro(?:second)?|milli(?:second)?|second|minute|hour)s?\b", re.IGNORECASE
 )
 _SPELLED_UNITS = {
+    "nano": 1e-9,
+    "micro": 1e-6,
+    "milli": 1e-3,
     "nanosecond": 1e-9,
     "microsecond": 1e-6,
     "millisecond": 1e-3,
@@ -145,6 +157,8 @@ def _label(line: Line) -> str:
 def _known(label: str, line: Line, factor: float) -> Setting | None:
     """The first row whose name the line itself carries; then one that the lines it lies under carry."""
     turn: Turn = "up" if factor > 1 else "down"
+    if any(_PROBED.pattern.search(parent) for parent in line.parents[:2]):
+        return _PROBED
     above = " ".join(line.parents[:2])
     texts = (above, label) if _VAGUE.search(label) else (label, *line.parents[:2])
     for text in texts:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from playbooks.diff_tidying import LONGEST_LINE, commented, laid_out, renames_only, shape, words_of
 
 MOST_CHARACTERS = 400_000
 MOST_LINES = 2_000
-LONGEST_LINE = 300
 MOST_PAIRED = 40
 
 
@@ -49,7 +50,7 @@ _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = tuple(
                           r"|pipfile(\.lock)?|poetry\.lock|uv\.lock|pyproject\.toml|gemfile(\.lock)?|pom\.xml|build\.gradle(\.kts)?"
                           r"|gradle\.lockfile|libs\.versions\.toml|cargo\.(toml|lock)|composer\.(json|lock)|mix\.(exs|lock)|[^/]*\.csproj)$"),
         (Role.DOCS, r"\.(md|mdx|rst|adoc|txt)$|(^|/)docs?/|(^|/)(licen[cs]e|notice|authors|changelog|readme|contributing|version)[^/]*$"),
-        (Role.MONITORING, r"(^|/)(grafana|dashboards?|alerts?|alerting|runbooks?|prometheus[-_]?rules?)/|(dashboard|alerts?|[-_]rules)[^/]*\.(json|ya?ml)$"),
+        (Role.MONITORING, r"(^|/)(grafana|dashboards?|alerts?|alerting|runbooks?|prometheus[-_]?rules?)/|(dashboard|alerts?|[-_]rules)[^/]{0,80}\.(json|ya?ml)$"),
         (Role.MIGRATION, r"(^|/)(migrations?|migrate|alembic|flyway|liquibase|db/changelog)/|(^|/)v\d[^/]*__[^/]*\.sql$|\.(ddl)$|schema\.(sql|rb)$"),
         (Role.ASSET, r"\.(css|scss|sass|less|svg|png|jpe?g|gif|ico|webp|woff2?|ttf|html?|hbs|ejs|po|mo)$|(^|/)(locales?|i18n|translations?|static/img)/"),
         (Role.CONFIG, r"\.(ya?ml|json5?|toml|ini|env|properties|conf|cfg|cnf|tf|tfvars|hcl|xml|cue|jsonnet)$|(^|/)(\.env[^/]*|dockerfile[^/]*"
@@ -71,7 +72,6 @@ _IMPORT = re.compile(
     r"^\s*(import\s|from\s+\S+\s+import\s|require(_relative)?[\s(]|use\s+\w+::|using\s+\w|#include|package\s)"
 )
 _HUNK_PATH = re.compile(r"^@@ (?!-\d)([\w@./-]{1,200}\.[A-Za-z]\w{0,9})(?=[\s:]|$)")
-_WORDS = re.compile(r"[A-Za-z_$@][\w$]*|\d[\w.]*|\"[^\"]*\"|'[^']*'|`[^`]*`|[^\sA-Za-z0-9_]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,14 @@ class Line:
     """One line of a hunk as it stands after (`+`), before (`-`) or on both sides (a blank sign).
 
     `parents`: the nearest lines above with less indentation, nearest first: the keys a setting lies under,
-    the loop or function a call lies in.
+    the loop or function a call lies in. `hunk` counts the file's hunks.
     """
 
     sign: str
     text: str
     indent: int
     parents: tuple[str, ...] = ()
+    hunk: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +132,6 @@ def role_of(path: str) -> Role:
     return next((role for role, pattern in _ROLES if pattern.search(path[:LONGEST_LINE])), Role.CODE)
 
 
-def words_of(text: str) -> list[str]:
-    """A line as tokens: identifiers, numbers, quoted strings, signs."""
-    return _WORDS.findall(text[:LONGEST_LINE])
-
-
 def read_diff(text: str | None, files: Sequence[str] = ()) -> Diff:
     """Read a unified diff; without one, the paths alone still tell roles."""
     if text is None:
@@ -143,8 +139,9 @@ def read_diff(text: str | None, files: Sequence[str] = ()) -> Diff:
         return Diff(known=False, files=bare)
     rows = text[:MOST_CHARACTERS].splitlines()
     cut = len(text) > MOST_CHARACTERS or len(rows) > MOST_LINES
-    parts = _split(rows[:MOST_LINES], files)
-    return Diff(known=True, files=tuple(_file(path, body) for path, body in parts), cut=cut)
+    read = [_file(path, body) for path, body in _split(rows[:MOST_LINES], files)]
+    renames = renames_only(read)
+    return Diff(True, tuple(replace(f, renames_only=f.path in renames) for f in read), cut)
 
 
 @dataclass(slots=True)
@@ -201,24 +198,44 @@ def _clean(path: str) -> str:
 
 
 def _file(path: str, body: Sequence[str]) -> FileDiff:
-    lines = _lines(body)
+    lines = _without_layout(_with_dead_code(_lines(body), path))
     changed = [line for line in lines if line.sign != " "]
-    live = [line for line in changed if _SAYS.search(line.text) and not _COMMENT.match(line.text)]
+    dead = frozenset().union(*commented(lines, path))
+    live = [
+        line
+        for line in changed
+        if _SAYS.search(line.text) and not _COMMENT.match(line.text) and id(line) not in dead
+    ]
     spoken = [line for line in live if not _is_logging(line)]
     added, removed = _without_moved(spoken)
-    pairs = _pairs(lines, added, removed)
     return FileDiff(
         path=path,
         role=role_of(path),
         lines=tuple(lines),
         added=tuple(added),
         removed=tuple(removed),
-        pairs=tuple(pairs),
+        pairs=tuple(_pairs(lines, added, removed)),
         comments_only=bool(changed) and not live,
         logging_only=bool(live) and not added and not removed and len(spoken) < len(live),
-        renames_only=_renames_only(added, removed, pairs),
         conserved=any(line.sign == "-" for line in live) and _conserved(added, removed),
     )
+
+
+def _without_layout(lines: Sequence[Line]) -> list[Line]:
+    """What was only broken up in another way counts as unchanged."""
+    same = laid_out(lines)
+    return [replace(line, sign=" ") if id(line) in same else line for line in lines]
+
+
+def _with_dead_code(lines: Sequence[Line], path: str) -> list[Line]:
+    """What a block comment newly encloses was taken out; what it no longer encloses was put in."""
+    before, after = commented(lines, path)
+    out = []
+    for line in lines:
+        went, came = id(line) in after - before, id(line) in before - after
+        sign = "-" if went else "+" if came else line.sign
+        out.append(replace(line, sign=sign) if line.sign == " " and (went or came) else line)
+    return out
 
 
 def _is_logging(line: Line) -> bool:
@@ -229,8 +246,10 @@ def _lines(body: Sequence[str]) -> list[Line]:
     """The hunk's lines with the lines they lie under; `@@` headers count as outermost context."""
     lines: list[Line] = []
     stack: list[tuple[int, str]] = []
+    hunk = 0
     for row in body:
         if row.startswith("@@"):
+            hunk += 1
             header = row.rsplit("@@", 1)[-1].strip()
             stack = [(-1, header)] if header else []
             continue
@@ -243,7 +262,7 @@ def _lines(body: Sequence[str]) -> list[Line]:
         indent = len(text) - len(text.lstrip())
         while stack and stack[-1][0] >= indent:
             stack.pop()
-        lines.append(Line(row[0], text, indent, tuple(t for _, t in reversed(stack[-4:]))))
+        lines.append(Line(row[0], text, indent, tuple(t for _, t in reversed(stack[-4:])), hunk))
         if bare[0] not in "})]":
             stack.append((indent, bare))
     return lines
@@ -251,22 +270,18 @@ def _lines(body: Sequence[str]) -> list[Line]:
 
 def _without_moved(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
     """Added and removed lines less those that only moved or were re-spaced: the same words stand on both sides."""
-    before = Counter(_shape(line) for line in lines if line.sign == "-")
-    after = Counter(_shape(line) for line in lines if line.sign == "+")
+    before = Counter(shape(line) for line in lines if line.sign == "-")
+    after = Counter(shape(line) for line in lines if line.sign == "+")
     both = before & after
     kept: dict[str, list[Line]] = {"+": [], "-": []}
     left = {"+": Counter(both), "-": Counter(both)}
     for line in lines:
-        shape = _shape(line)
-        if left[line.sign][shape] > 0:
-            left[line.sign][shape] -= 1
+        own = shape(line)
+        if left[line.sign][own] > 0:
+            left[line.sign][own] -= 1
         elif not _IMPORT.match(line.text):
             kept[line.sign].append(line)
     return kept["+"], kept["-"]
-
-
-def _shape(line: Line) -> str:
-    return "".join(line.text.split()).rstrip(",;")
 
 
 def _pairs(lines: Sequence[Line], added: Sequence[Line], removed: Sequence[Line]) -> list[Pair]:
@@ -311,36 +326,9 @@ def _alike(left: frozenset[str], right: frozenset[str]) -> float:
     return len(left & right) / max(1, len(left | right))
 
 
-def _renames_only(added: Sequence[Line], removed: Sequence[Line], pairs: Sequence[Pair]) -> bool:
-    """Whether every change is one identifier (never a string, number or sign) swapped consistently for another."""
-    if not pairs or len(pairs) != len(added) or len(pairs) != len(removed):
-        return False
-    names: dict[str, str] = {}
-    for pair in pairs:
-        old, new = words_of(pair.old.text), words_of(pair.new.text)
-        if len(old) != len(new):
-            return False
-        for before, after in zip(old, new, strict=True):
-            if before == after:
-                continue
-            if not (_is_name(before) and _is_name(after)) or names.setdefault(before, after) != after:
-                return False
-    own = set(names.values()) <= _declared(added)
-    return own and bool(names) and len(set(names.values())) == len(names)
-
-
 _MANY = 3
 """So many literals all kept outweigh a call that was swapped for another."""
-_CALLED = re.compile(r"([A-Za-z_$@][\w$]*)\s*\(")
-_DECLARES = re.compile(
-    r"\b(?:def|func|function|fn|fun|class|struct|type|var|let|const|val|import|as|for|in)\s+(?:\([^)]{0,80}\)\s*)?([A-Za-z_$@][\w$]*)"
-    r"|([A-Za-z_$@][\w$]*)\s*(?::=|=(?!=)|:\s)"
-)
-
-
-def _declared(lines: Sequence[Line]) -> set[str]:
-    """Names that these lines bring into being: only a name of one's own can be swapped without effect."""
-    return {a or b for line in lines for a, b in _DECLARES.findall(line.text)}
+_CALLED = re.compile(r"(?<![\w$@])([A-Za-z_$@][\w$]*)\s{0,4}\(")
 
 
 def _conserved(added: Sequence[Line], removed: Sequence[Line]) -> bool:
@@ -356,13 +344,3 @@ def _conserved(added: Sequence[Line], removed: Sequence[Line]) -> bool:
         bool(called & (gone - come)) and sum(word[0].isdigit() or word[0] in "\"'`" for word in gone) < _MANY
     )
     return not literals and not swapped and len(gone - come) <= 0.25 * len(gone)
-
-
-_KEYWORDS = frozenset(
-    "true false True False None nil null and or not asc desc ASC DESC min max any all int float str round floor ceil"
-    " Decimal double long string bool var let const async await break continue return".split()
-)
-
-
-def _is_name(word: str) -> bool:
-    return (word[0].isalpha() or word[0] in "_$@") and word not in _KEYWORDS

@@ -23,7 +23,7 @@ from playbooks.schema_operations import (
 _MODEL = re.compile(r"^model\s+(\w+)\s*\{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 _FIELD = re.compile(r"^\s*(\w+)\s+(\w+)(\[\]|\?)?([^\n]*)$")
 _MAP = re.compile(r"@map\(\s*(?:name:\s*)?\"(\w+)\"")
-_LIST = re.compile(r"\[([^\]\n]*)\]")
+_LIST = re.compile(r"\[([^\[\]\n]*)\]")
 _NAMED = re.compile(r"\b(?:map|name):\s*\"(\w+)\"")
 _RELATION = re.compile(r"@relation\([^\n]*?fields:\s*\[([^\]\n]*)\]")
 
