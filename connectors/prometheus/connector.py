@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import ClassVar
 
 from connectors.answers import Answer, SeriesKey, SeriesSet
@@ -20,10 +21,11 @@ from connectors.prometheus.checks import checks
 from connectors.prometheus.client import PrometheusApi
 from connectors.prometheus.edges import edge_queries, read_edges
 from connectors.prometheus.exemplars import exemplar_query, read_exemplars
+from connectors.prometheus.fetching import Fetched, Fetching, Scope
 from connectors.prometheus.identity import ServiceMapping
 from connectors.prometheus.rules import alert_rules, rule_of
 from connectors.prometheus.selection import Room
-from connectors.prometheus.sweep import Fetched, Fetching, Scope, Sweeper
+from connectors.prometheus.sweep import Sweeper
 from connectors.questions import CallEdges, SeriesNamed, SeriesSweep
 
 _SKEW_NOTED_SECONDS = 30.0
@@ -156,7 +158,7 @@ class PrometheusConnector:
                 "no metrics of calls: neither Istio nor a service graph nor clients", counts=False
             )
         identities = self._sweeper.identities(fetching, names)
-        asked = [lambda query=query: fetching.instant(query) for _, query in queries]
+        asked = [partial(fetching.instant, query) for _, query in queries]
         answers = [
             (convention, found)
             for (convention, _), found in zip(queries, fetching.together(asked), strict=True)

@@ -53,7 +53,7 @@ _CHOSEN: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "node_",
         re.compile(
-            r"node_(?:cpu_seconds_total|load[15]|memory_(?:MemAvailable|MemTotal|SwapFree)_bytes"
+            r"node_(?:load[15]|memory_(?:MemAvailable|MemTotal|SwapFree)_bytes"
             r"|vmstat_(?:oom_kill|pgmajfault)|disk_(?:io_time_seconds|(?:read|write)_time_seconds"
             r"|(?:reads|writes)_completed|io_time_weighted_seconds)_total"
             r"|filesystem_(?:avail_bytes|size_bytes|files_free|readonly)"
@@ -80,6 +80,7 @@ _TELLING = re.compile(
     r"|calls|:|up$|cache|disk|ready|replicas|http|grpc|rpc",
     re.IGNORECASE,
 )
+PROCESSORS = "node_cpu_seconds_total"
 _HISTOGRAM_OF_TIME = re.compile(r"(?:duration|latency|time|seconds|milliseconds|_ms)(?:_|$)")
 MOST_QUERY_CHARACTERS = 5_000
 """Of a query as it stands in a URL: proxies take eight kilobytes, and only GET is sure to change nothing."""
@@ -219,18 +220,40 @@ IDENTITY = (
 """Labels that stay when a name has too many series: whose it is, and how calls ended."""
 
 
-def summed_queries(names: Iterable[str], grid: Grid, seconds: float, extra: str = "") -> list[Query]:
-    """Sums on the server's side of names that have too many series; `seconds` is the span of a rate."""
+def summed_queries(
+    summed: Mapping[str, Sequence[str]], grid: Grid, seconds: float, extra: str = ""
+) -> list[Query]:
+    """Sums on the server's side of names that have too many series; `seconds` is the span of a rate.
+
+    `summed` says by which labels each is told apart. Sums and counts of a histogram become its mean.
+    """
     queries = []
-    for name in names:
-        of = selector([name], ",".join(filter(None, (next(iter(narrowed([name]))), extra))))
-        by = f"by ({','.join(IDENTITY)})"
-        if name.endswith(("_total", "_count", "_sum")):
+    for name, labels in summed.items():
+        of, by = _one(name, extra), f"by ({','.join(labels)})"
+        base = name.removesuffix("_sum")
+        if base != name and f"{base}_count" in summed:
+            count = f"sum {by} (rate({_one(f'{base}_count', extra)}[{seconds:.0f}s]))"
+            mean = f"sum {by} (rate({of}[{seconds:.0f}s])) / ({count} > 0)"
+            queries.append(Query(mean, 0, grid.count, f"{base}:avg"))
+        elif name.endswith(("_total", "_count", "_sum")):
             expression = f"sum {by} (rate({of}[{seconds:.0f}s]))"
-            queries += [Query(expression, 0, grid.count, f"{name}:rate")]
+            queries.append(Query(expression, 0, grid.count, f"{name}:rate"))
         else:
-            queries += [Query(f"avg {by} ({of})", 0, grid.count, name)]
+            queries.append(Query(f"avg {by} ({of})", 0, grid.count, name))
     return queries
+
+
+def node_queries(names: Iterable[str], grid: Grid, seconds: float, extra: str = "") -> list[Query]:
+    """How busy nodes' processors are: one series a node, where each core has one for each of eight modes."""
+    if PROCESSORS not in set(names):
+        return []
+    of = selector([PROCESSORS], ",".join(filter(None, ('mode="idle"', extra))))
+    idle = f"avg by (instance,node,nodename,job) (rate({of}[{seconds:.0f}s]))"
+    return [Query(f"1 - {idle}", 0, grid.count, "node_cpu_utilisation:ratio")]
+
+
+def _one(name: str, extra: str) -> str:
+    return selector([name], ",".join(filter(None, (next(iter(narrowed([name]))), extra))))
 
 
 def timed_histograms(names: Iterable[str]) -> list[str]:
@@ -257,7 +280,7 @@ def quantile_queries(
     """
     queries = []
     for name, by in buckets.items():
-        of = selector([name], ",".join(filter(None, (next(iter(narrowed([name]))), extra))))
+        of = _one(name, extra)
         inner = f"sum by ({','.join(('le', *by))}) (rate({of}[{seconds:.0f}s]))"
         expression = f"histogram_quantile(0.99, {inner})"
         queries.append(Query(expression, 0, grid.count, f"{name.removesuffix('_bucket')}:p99"))

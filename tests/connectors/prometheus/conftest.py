@@ -8,6 +8,7 @@ import pytest
 from connectors.http import Endpoint
 from connectors.prometheus.connector import PrometheusConnector
 from tests.connectors.prometheus import servers
+from tests.connectors.prometheus.conventions import everything
 from tests.connectors.prometheus.recorded import as_scraped, recorded
 from tests.lab.supervisor import Supervisor
 
@@ -35,7 +36,7 @@ def victoria_url(supervisor: Supervisor, tmp_path_factory: pytest.TempPathFactor
     return servers.start_victoria(_root(tmp_path_factory), supervisor, _held())
 
 
-@pytest.fixture(params=["prometheus", "victoria"])
+@pytest.fixture(scope="session", params=["prometheus", "victoria"])
 def metrics_url(request: pytest.FixtureRequest) -> str:
     """Each of the two servers."""
     url = request.getfixturevalue(f"{request.param}_url")
@@ -56,4 +57,4 @@ def _root(factory: pytest.TempPathFactory) -> Path:
 
 
 def _held() -> list[servers.Series]:
-    return as_scraped(recorded()[2])
+    return [*as_scraped(recorded()[2]), *everything()]

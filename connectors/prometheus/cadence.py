@@ -1,0 +1,92 @@
+"""How often each target is scraped, and counters of slow ones made even. Pure.
+
+A range query repeats a sample until the next one comes. Where a target is scraped every minute and asked for
+every fifteen seconds, its counters seem to stand still three times of four and then to leap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from connectors.answers import Floats
+
+USUAL_SECONDS = 15.0
+_NICE = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300)
+_FEWEST_ROWS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """Seconds between two scrapes: of most jobs, and of each job that has `up`."""
+
+    usual: float = USUAL_SECONDS
+    by_job: Mapping[str, float] = field(default_factory=dict)
+
+
+def cadence(counts: Sequence[tuple[Mapping[str, str], float]], seconds: float) -> Cadence:
+    """From the number of samples of each job within so many seconds."""
+    by_job = {
+        labels.get("job", ""): float(min(_NICE, key=lambda nice: abs(nice - seconds / often)))
+        for labels, often in counts
+        if often >= 1
+    }
+    if not by_job:
+        return Cadence()
+    ordered = sorted(by_job.values())
+    return Cadence(ordered[(len(ordered) - 1) // 2], by_job)
+
+
+def evened(labels: Sequence[Mapping[str, str]], values: Floats, known: Cadence, step: float) -> None:
+    """Draw lines between the scrapes of what only rises where those are several steps apart, in place.
+
+    The increase between two scrapes is spread over the time between them, as a rate spreads it. What comes
+    after the last scrape is not known yet: NaN.
+    """
+    if values.shape[1] < 3:
+        return
+    changes = np.diff(values, axis=1)
+    moved = np.isfinite(changes) & (changes != 0)
+    rising = moved.any(axis=1) & ~(changes < 0).any(axis=1)
+    every = _every(labels, moved, known, step)
+    for row in np.flatnonzero(rising & (every > 1)):
+        _draw(values[row], moved[row], int(every[row]))
+
+
+def _every(
+    labels: Sequence[Mapping[str, str]], moved: npt.NDArray[np.bool_], known: Cadence, step: float
+) -> npt.NDArray[np.int64]:
+    """How many steps lie between two scrapes, a row; a target without `up` shows it by when it moves."""
+    every = np.ones(len(labels), dtype=np.int64)
+    unknown: dict[tuple[str, str], list[int]] = {}
+    for row, each in enumerate(labels):
+        job = each.get("job", "")
+        if job in known.by_job:
+            every[row] = max(round(known.by_job[job] / step), 1)
+        elif job:
+            unknown.setdefault((job, each.get("instance", "")), []).append(row)
+    for rows in unknown.values():
+        if len(rows) >= _FEWEST_ROWS:
+            at = np.flatnonzero(moved[rows].any(axis=0))
+            every[rows] = int(np.median(np.diff(at))) if len(at) > _FEWEST_ROWS else 1
+    return every
+
+
+def _draw(row: Floats, moved: npt.NDArray[np.bool_], every: int) -> None:
+    """One row: its scrapes are where it most often moves, counted from each other."""
+    at = np.flatnonzero(moved) + 1
+    phase = int(np.argmax(np.bincount(at % every, minlength=every)))
+    places = np.arange(phase, len(row), every)
+    places = places[np.isfinite(row[places])]
+    if len(places) < 2:
+        return
+    inside = np.arange(places[0], places[-1] + 1)
+    gaps = ~np.isfinite(row[inside])
+    drawn = np.interp(inside, places, row[places])
+    drawn[gaps] = np.nan
+    row[inside] = drawn
+    row[: places[0]] = np.nan
+    row[places[-1] + 1 :] = np.nan
