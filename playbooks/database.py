@@ -9,8 +9,10 @@ from playbooks.contention import judge_connections, judge_locks
 from playbooks.deltas import statement_delta
 from playbooks.facts import DetailedFinding, Ruling, Scene, cite, finding, of_database, unknown
 from playbooks.indexes import IndexCase, index_case, judge_indexes, same_pattern
-from playbooks.migrations import judge_migrations, known_columns
+from playbooks.migration_locks import judge_migration_locks
+from playbooks.migrations import judge_migrations, known_schema
 from playbooks.observations import Observations
+from playbooks.plans import judge_plans
 from playbooks.statement_load import StatementSpans, judge_statement_spans, judge_statements
 from playbooks.tables import judge_tables, large_tables
 
@@ -39,7 +41,8 @@ def judge_database(
     """
     by_spans = judge_statement_spans(spans, scene)
     slow = [value for name, value in by_spans.facts if name == "statement"]
-    case = index_case(observations, scene, known_columns(observations), slow)
+    known = known_schema(observations)
+    case = index_case(observations, scene, known, slow)
     return (
         *judge_statements(observations, scene),
         by_spans,
@@ -47,7 +50,9 @@ def judge_database(
         *judge_indexes(case, scene),
         *judge_migrations(observations, case, scene),
         _elsewhere(observations, case, scene),
+        judge_plans(observations, known, scene),
         judge_locks(observations, scene),
+        judge_migration_locks(observations, scene),
         *judge_connections(observations, scene, max_connections),
     )
 
@@ -72,7 +77,7 @@ def _elsewhere(observations: Observations, case: IndexCase, scene: Scene) -> Det
     heaviest = sorted(latest.statements, key=lambda s: (-s.total_exec_time_ms, s.queryid))[:MOST_ELSEWHERE]
     texts = sorted({s.query for s in heaviest} - {m.query for m in case.missing})
     tables = large_tables(observations, scene.database)
-    found = same_pattern(texts, listed.answer.indexes, tables, known_columns(observations))
+    found = same_pattern(texts, listed.answer.indexes, tables, known_schema(observations).columns)
     text = f"also without an index: {'; '.join(found[:5])}" if found else "no other statement lacks an index"
     ruling = Ruling(judge=judge, state="yes" if found else "no", why=text, strength=1.0)
     return finding(ruling, scene, [cite(listed.reading, text)])

@@ -7,8 +7,8 @@ Must not judge statements themselves (see `playbooks.statement_load`) nor migrat
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from connectors.answers import Index, Indexes, IndexGain, IndexGains, Table
 from playbooks.ddl import IndexPlan, identifier, qualified
@@ -17,6 +17,7 @@ from playbooks.facts import DetailedFinding, Ruling, Scene, cite, finding, numbe
 from playbooks.index_cover import TableNeed, table_needs
 from playbooks.model import Entity
 from playbooks.observations import Observations, Observed
+from playbooks.schema_operations import ForeignKey
 from playbooks.statement_load import suspect_statements
 from playbooks.statements import Columns, StatementUse, TableName, plain_key, read_statement
 from playbooks.tables import LARGE_ROWS, large_tables
@@ -28,7 +29,10 @@ NO_GAIN = 1.5
 
 @dataclass(frozen=True, slots=True)
 class MissingIndex:
-    """An index that a slow statement wants and that nobody has."""
+    """An index that a slow statement wants and that nobody has.
+
+    `parent`: the table whose rows it deletes, where the index is wanted by a foreign key that names it.
+    """
 
     plan: IndexPlan
     query: str
@@ -36,11 +40,21 @@ class MissingIndex:
     rows: float | None
     half: bool = False
     gain: IndexGain | None = None
+    parent: str = ""
 
     @property
     def filtered(self) -> str:
         """The columns, for people."""
         return ", ".join(self.plan.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSchema:
+    """What migrations and a dump tell of the tables: their columns and types, and who refers to whom."""
+
+    columns: Columns = field(default_factory=dict)
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    types: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +70,14 @@ class IndexCase:
 
 
 def index_case(
-    observations: Observations, scene: Scene, columns: Columns, spans: Sequence[str] = ()
+    observations: Observations, scene: Scene, known: KnownSchema, spans: Sequence[str] = ()
 ) -> IndexCase:
     """Hold the suspect statements against the indexes that exist.
 
     Args:
         observations: the readings.
         scene: what is judged.
-        columns: the tables' columns, as far as migrations or a dump tell them.
+        known: the tables' columns and foreign keys, as far as migrations or a dump tell them.
         spans: statements whose spans became longer, for want of statement statistics.
     """
     listed = of_database(observations, Indexes, scene.database)
@@ -75,12 +89,13 @@ def index_case(
     served: list[str] = []
     unread: list[str] = []
     for query, queryid in candidates:
-        use = read_statement(query, columns)
+        use = read_statement(query, known.columns)
         if not isinstance(use, StatementUse):
             unread.append(f"{short(query, 80)}: {use.reason}")
             continue
         if listed is None:
             continue
+        missing.extend(_by_foreign_keys(use, (query, queryid), known, listed.answer.indexes, tables))
         for need in table_needs(use, listed.answer.indexes):
             found = _missing(need, query, queryid, tables)
             if found is not None:
@@ -89,6 +104,43 @@ def index_case(
                 served.append(f"{need.table.name} has {need.serving}")
     missing.sort(key=_rank)
     return IndexCase(tuple(missing), tuple(served), tuple(unread), suspects, listed, gains)
+
+
+def _by_foreign_keys(
+    use: StatementUse,
+    statement: tuple[str, str],
+    known: KnownSchema,
+    indexes: Sequence[Index],
+    tables: dict[str, Table],
+) -> list[MissingIndex]:
+    """Where rows are deleted, PostgreSQL looks for those that refer to them, once a row and foreign key.
+
+    PostgreSQL manual, "Constraints": declaring a foreign key does not create an index on its columns.
+    """
+    if use.kind != "delete":
+        return []
+    found = []
+    for key in known.foreign_keys:
+        child = tables.get(key.table)
+        if key.target not in {table.name for table in use.tables} or child is None:
+            continue
+        if child.live_rows >= LARGE_ROWS and not _led(key, indexes):
+            plan = IndexPlan(table=key.table, db_schema=child.db_schema, keys=key.columns)
+            found.append(MissingIndex(plan, *statement, child.live_rows, parent=key.target))
+    return found
+
+
+def _led(key: ForeignKey, indexes: Sequence[Index]) -> bool:
+    """Whether a whole index leads with one of the key's columns: the look-up filters all of them."""
+    names = {plain_key(column) for column in key.columns}
+    return any(
+        index.valid
+        and index.table == key.table
+        and " WHERE " not in index.definition
+        and bool(index.columns)
+        and plain_key(index.columns[0]) in names
+        for index in indexes
+    )
 
 
 def _rank(missing: MissingIndex) -> tuple[float, bool, float, str]:
@@ -195,10 +247,13 @@ def _missing_finding(
     have = "; ".join(f"{i.index} ({', '.join(i.columns)})" for i in on_table[:6]) or "none"
     size = f"{number(missing.rows)} rows" if missing.rows is not None else "size unknown"
     lead = "no valid index leads with" if not missing.half else "only the sort or a range has an index, not"
-    text = (
-        f"{short(missing.query, 140)} filters {missing.plan.table} ({size}) by {missing.filtered}: "
-        f"{lead} {missing.plan.keys[0]}; the table has {have}"
-    )
+    does = f"filters {missing.plan.table} ({size}) by {missing.filtered}"
+    if missing.parent:
+        does = (
+            f"makes PostgreSQL look through {missing.plan.table} ({size}), whose {missing.filtered} "
+            f"refers to {missing.parent}, for every row it deletes"
+        )
+    text = f"{short(missing.query, 140)} {does}: {lead} {missing.plan.keys[0]}; the table has {have}"
     large = math.log10(max(missing.rows, LARGE_ROWS) / LARGE_ROWS) if missing.rows is not None else 0.0
     ruling = Ruling(
         judge="index_missing",

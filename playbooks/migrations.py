@@ -12,12 +12,12 @@ from connectors.answers import Indexes, SourceFiles
 from connectors.contract import Reading
 from connectors.questions import MigrationFiles, SchemaDump
 from playbooks.facts import DetailedFinding, Ruling, Scene, cite, finding, of_database, unknown
-from playbooks.indexes import IndexCase, MissingIndex, missing_facts
+from playbooks.indexes import IndexCase, KnownSchema, MissingIndex, missing_facts
 from playbooks.migration_writing import migration_file
 from playbooks.model import Entity
 from playbooks.observations import Observations, Observed
 from playbooks.schema import Schema, read_schema
-from playbooks.schema_operations import DeclaredIndex
+from playbooks.schema_operations import DeclaredIndex, ForeignKey
 from playbooks.statements import plain_key
 
 
@@ -37,13 +37,18 @@ def dumped_schema(observations: Observations) -> tuple[Schema, Reading] | None:
     return None
 
 
-def known_columns(observations: Observations) -> dict[str, frozenset[str]]:
-    """Every table's columns, by dump and migrations together."""
+def known_schema(observations: Observations) -> KnownSchema:
+    """Every table's columns and foreign keys, by dump and migrations together."""
     columns: dict[str, frozenset[str]] = {}
-    for found in (promised_schema(observations), dumped_schema(observations)):
+    keys: dict[tuple[str, tuple[str, ...], str], ForeignKey] = {}
+    types: dict[tuple[str, str], str] = {}
+    for found in (dumped_schema(observations), promised_schema(observations)):
         for table, names in (found[0].tables if found else {}).items():
             columns[table] = columns.get(table, frozenset()) | names
-    return columns
+        for key in found[0].foreign_keys if found else ():
+            keys.setdefault((key.table, key.columns, key.target), key)
+        types = {**(found[0].types if found else {}), **types}
+    return KnownSchema(columns, tuple(keys[name] for name in sorted(keys)), types)
 
 
 def judge_migrations(
