@@ -16,6 +16,7 @@ from connectors.case.reader import Found, Once, missing, span_text, unasked, unt
 from connectors.contract import Question, Source, Unavailable, Window
 from connectors.otlp import SpanCollector
 from connectors.questions import SpanSample
+from connectors.span_selection import rows_of
 
 NAME = "traces.jsonl"
 
@@ -122,25 +123,7 @@ def _rows(loaded: _Loaded, traces: Ints, now: datetime) -> SpanSet:
     intervals = _until(spans.intervals, now.timestamp())
     if keep.all():
         return replace(spans, intervals=intervals)
-    rows = np.flatnonzero(keep)
-    place = np.full(len(spans.span) + 1, -1, dtype=np.int64)  # the last one answers for "no parent"
-    place[rows] = np.arange(len(rows))
-    return SpanSet(
-        trace=tuple(spans.trace[i] for i in rows),
-        span=tuple(spans.span[i] for i in rows),
-        parent=place[spans.parent[rows]],
-        has_parent=spans.has_parent[rows],
-        service=tuple(spans.service[i] for i in rows),
-        name=tuple(spans.name[i] for i in rows),
-        kind=spans.kind[rows],
-        start=spans.start[rows],
-        end=spans.end[rows],
-        status=spans.status[rows],
-        weight=spans.weight[rows],
-        attributes=tuple(spans.attributes[i] for i in rows),
-        events=tuple(spans.events[i] for i in rows),
-        intervals=intervals,
-    )
+    return replace(rows_of(spans, np.flatnonzero(keep)), intervals=intervals)
 
 
 def _until(intervals: tuple[tuple[float, float], ...], now: float) -> tuple[tuple[float, float], ...]:
