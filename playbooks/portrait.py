@@ -69,7 +69,7 @@ def _moved_series(suspects: Suspects) -> Iterable[Moved]:
             break
         said = prepared.meanings[row]
         index = series_onset(
-            prepared.series.values[row], shifts.usual[row], shifts.scale[row], measured.symptom.template.first
+            measured.levelled(row), shifts.usual[row], shifts.scale[row], measured.symptom.template.first
         )
         yield Moved(
             service=said.service,

@@ -230,9 +230,12 @@ def autocorrelations(residuals: Floats) -> Floats:
     count = np.maximum(known.sum(axis=1), 1)
     mean = np.where(known, residuals, 0.0).sum(axis=1) / count
     centred = np.where(known, residuals - mean[:, None], 0.0)
-    size = 1 << (2 * residuals.shape[1] - 1).bit_length()
-    power = np.abs(np.fft.rfft(centred, size, axis=1)) ** 2
-    moments = np.fft.irfft(power, size, axis=1)[:, : max(residuals.shape[1] // 2, 1)]
+    lags = max(residuals.shape[1] // 2, 1)
+    # Padded by no more than the lags that are looked at: what wraps around lies beyond them.
+    size = 1 << (residuals.shape[1] + lags - 1).bit_length()
+    spectrum = np.fft.rfft(centred, size, axis=1)
+    power = spectrum.real**2 + spectrum.imag**2
+    moments = np.fft.irfft(power, size, axis=1)[:, :lags]
     return np.asarray(moments / np.where(moments[:, :1] > 0, moments[:, :1], 1.0))
 
 

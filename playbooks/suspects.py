@@ -22,9 +22,10 @@ from playbooks.observations import Observations
 from playbooks.onset import split_of
 from playbooks.preparation import Prepared, prepare
 from playbooks.quantities import unit_of
+from playbooks.seasons import seasons
 from playbooks.semantics import Scope, Signal, meaning
-from playbooks.shifts import Shifts, climbs, measure
-from playbooks.symptom import SymptomView
+from playbooks.shifts import Shifts, Template, climbs, measure
+from playbooks.symptom import SymptomView, usual_until
 from playbooks.symptom import view as look_at_symptom
 from playbooks.templates import named
 
@@ -93,7 +94,16 @@ class Evidenced:
     graph: CallGraph
     split: float
     climbs: Floats
+    season: Floats | None = None
     lifts: tuple[Lift, ...] = ()
+
+    def levelled(self, row: int) -> Floats:
+        """A series as it would be if the incident's season of it had lasted all the time."""
+        values = self.prepared.series.values[row]
+        if self.season is None:
+            return np.asarray(values)
+        now = float(self.season[row, self.symptom.template.first :] @ self.symptom.template.weights)
+        return np.asarray(values - self.season[row] + now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,10 +265,11 @@ def examine(incident: Incident, seen: Observations) -> Suspects:
     """Measure every service known to any source."""
     raw = _series(seen, incident)
     prepared = prepare(raw)
-    symptom = look_at_symptom(incident, prepared.series)
-    climbing = _climbing(prepared)
-    shifts = measure(prepared.series.values, symptom.template)
-    shifts = replace(shifts, z=np.fmax(shifts.z, np.where(climbing > _CLIMBS, climbing, np.nan)))
+    season = seasons(prepared.series.values, prepared.series.times, usual_until(prepared.series.times))
+    calm = prepared.series.values if season is None else prepared.series.values - season
+    symptom = look_at_symptom(incident, replace(prepared.series, values=calm))
+    climbing = _climbing(prepared, calm)
+    shifts = _shifted(calm, symptom.template, season, climbing)
     span_set, log_set = seen.first(SpanSet), seen.first(LogSet)
     lines = named(log_set.answer) if log_set else None
     split = split_of(
@@ -272,11 +283,23 @@ def examine(incident: Incident, seen: Observations) -> Suspects:
     log_view = logmix.view(lines, traced, split) if lines and lines.records else None
     raised = lifts(traced, split) if traced is not None else ()
     graph = call_graph(_edges(prepared, seen, span_view))
-    measured = Evidenced(prepared, shifts, symptom, span_view, log_view, graph, split, climbing, raised)
+    measured = Evidenced(
+        prepared, shifts, symptom, span_view, log_view, graph, split, climbing, season, raised
+    )
     moves = _moves(prepared, shifts)
     names = _names(incident, measured, moves)
     rows = _table(incident, measured, moves, names, _patterns(seen))
     return Suspects(names, rows, moves, measured)
+
+
+def _shifted(values: Floats, template: Template, season: Floats | None, climbing: Floats) -> Shifts:
+    """Shifts beyond the season, told with the levels that the season makes one expect; steady climbs too."""
+    shifts = measure(values, template)
+    z = np.fmax(shifts.z, np.where(climbing > _CLIMBS, climbing, np.nan))
+    if season is None:
+        return replace(shifts, z=z)
+    due = season[:, template.first :] @ template.weights
+    return replace(shifts, z=z, usual=shifts.usual + due, now=shifts.now + due)
 
 
 def _patterns(seen: Observations) -> dict[str, float]:
@@ -351,11 +374,11 @@ def _elsewhere(view: spans.SpanView | None, service: str) -> float:
 _FILLING = (Signal.MEMORY, Signal.QUEUE, Signal.POOL, Signal.DISK)
 
 
-def _climbing(prepared: Prepared) -> Floats:
+def _climbing(prepared: Prepared, values: Floats) -> Floats:
     """How steadily each level that can fill up climbs; 0 for everything else."""
     rows = [row for row, said in enumerate(prepared.meanings) if said.signal in _FILLING]
     out = np.zeros(len(prepared.meanings))
-    out[rows] = climbs(prepared.series.values[rows])
+    out[rows] = climbs(values[rows])
     return out
 
 

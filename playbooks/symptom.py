@@ -144,7 +144,7 @@ def _sought(
     the first third says what is usual, and only what never came back since counts.
     """
     samples = len(series.times)
-    excess = _excess(series, rows, max(samples - longest, 0))
+    excess = _excess(series, rows, samples - longest)
     found = _run(excess, longest, fewest) if samples >= 6 else None
     early = samples // 3
     if found is not None or early < _EARLY_SAMPLES:
@@ -165,19 +165,27 @@ def _template(excess: Floats, first: int, samples: int) -> Template:
     return Template(weights / total, start)
 
 
+def usual_until(times: Floats) -> int:
+    """How many of the first samples say what is usual: all but the last 40 %, at most an hour."""
+    samples = len(times)
+    step = float(np.median(np.diff(times))) if samples > 1 else 60.0
+    longest = max(min(int(_LONGEST_SHARE * samples), int(3600 / step) if step <= 300 else 24), 3)
+    return max(samples - longest, 0)
+
+
 def view(incident: Incident, series: SeriesSet) -> SymptomView:
     """Look at the alerted service's own series.
 
-    The history that says what is usual is everything but the last 40 % of samples, at most an hour.
+    What repeats by the clock is to be taken out of the series before.
     """
     times = series.times
     samples = len(times)
     step = float(np.median(np.diff(times))) if samples > 1 else 60.0
-    longest = max(min(int(_LONGEST_SHARE * samples), int(3600 / step) if step <= 300 else 24), 3)
+    longest = samples - usual_until(times)
     rows = symptom_rows(incident, series)
     # One sample is a spike, not a symptom, unless it stands for minutes.
     fewest = 3 if step <= 30.0 else 2 if step < 120.0 else 1
-    excess, found = _sought(series, rows, min(longest, samples), fewest)
+    excess, found = _sought(series, rows, longest, fewest)
     fired = (incident.started_at or incident.at).timestamp()
     if found is None or times[found[1]] < fired - 2 * step - _EARLIER_SECONDS:
         length = int(np.clip(round(DEFAULT_SECONDS / step), 3, max(samples // 3, 3)))

@@ -79,6 +79,20 @@ def heavy(random: Random, samples: int) -> Floats:
     return np.asarray(np.clip(random.standard_t(3.0, samples), -12.0, 12.0) / 1.7)
 
 
+def seasonal(cycles: float, noise: float = 0.2, width: float = 0.15) -> Noise:
+    """A daily or hourly habit: the same hump in every period, at the same phase as the window's last sample.
+
+    The last sample lies on the hump's top, so that whoever forgets the season sees a shift there.
+    """
+
+    def drawn(random: Random, samples: int) -> Floats:
+        phase = (cycles * (np.arange(samples) - samples + 1) / samples) % 1.0
+        away = np.minimum(phase, 1.0 - phase)
+        return np.asarray(4.0 * np.exp(-((away / width) ** 2)) + noise * random.standard_normal(samples))
+
+    return drawn
+
+
 FAMILIES: Mapping[str, Noise] = {
     "white": white,
     "AR .7": autoregressive(0.7),
