@@ -119,6 +119,7 @@ def _pagerduty(body: Mapping[str, object], now: datetime, _: str | None) -> Trig
         "urgency": _text(data.get("urgency")),
         "priority": _text(_object(data.get("priority")).get("summary")),
         "link": _text(data.get("html_url")),
+        "pagerduty_service": _text(service.get("id")),
     } | _texts(details)
     resolved = data.get("status") == "resolved" or event.get("event_type") == "incident.resolved"
     ended = _instant(data.get("resolved_at"), now) or _instant(event.get("occurred_at"), now) or now

@@ -1,4 +1,4 @@
-"""Composes the investigation of a recorded case: its sources, its incident, its record, its name.
+"""Composes an investigation: its sources, its incident, its record, its name; and opens a recorded case.
 
 The name (thread) holds what the case's files look like and this program's version, so that the same
 command takes up what was left unfinished, and never shows an old answer for a changed case.
@@ -17,7 +17,8 @@ from bot import incidents
 from bot.errors import BadInputError
 from bot.investigation import Decision, Investigator, Options, Outcome, Progress
 from bot.store import Store
-from connectors.case import CaseSources, open_case
+from connectors.case import open_case
+from connectors.contract import Sources
 from connectors.errors import ConnectorError
 from graph.record import MemoryRecord, Record
 from playbooks.model import Incident
@@ -35,10 +36,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Casework:
-    """One case, ready to be investigated."""
+    """One incident, recorded or live, ready to be investigated."""
 
     incident: Incident
-    sources: CaseSources
+    sources: Sources
     record: Record
     thread: str
 
@@ -82,10 +83,15 @@ def opened(case: Path, place: Place, warn: Callable[[str], None]) -> Casework:
         raise BadInputError(str(error)) from error
     incident = incidents.of_case(sources.manifest, sources.alert_bytes)
     thread = f"{incident.id}@{_fingerprint(case)}"
-    return Casework(incident, sources, _record(place, warn), thread)
+    return Casework(incident, sources, recorded_at(place, warn), thread)
 
 
-def _record(place: Place, warn: Callable[[str], None]) -> Record:
+def recorded_at(place: Place, warn: Callable[[str], None]) -> Record:
+    """The record at a place; in memory, with a warning, where the default place cannot be written.
+
+    Raises:
+        BadInputError: the place the user chose cannot be written.
+    """
     try:
         return Store(place.path)
     except BadInputError as error:

@@ -11,7 +11,18 @@ from typing import Annotated
 
 import typer
 
-from bot.commands import bench, demo, investigate, schema, sql_role, version
+from bot.commands import (
+    bench,
+    demo,
+    doctor,
+    init,
+    investigate,
+    record,
+    schema,
+    services,
+    sql_role,
+    version,
+)
 from bot.errors import BotError, Exit
 from bot.safetext import one_line
 
@@ -53,7 +64,11 @@ def _options(
 
 
 app.command(epilog=EXIT_CODES)(investigate.investigate)
+app.command(epilog=EXIT_CODES)(record.record)
 app.command()(demo.demo)
+app.command()(init.init)
+app.command(epilog=doctor.DOCTOR_CODES)(doctor.doctor)
+app.command()(services.services)
 app.command()(bench.bench)
 app.command()(version.version)
 app.command()(schema.schema)

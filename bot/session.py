@@ -1,11 +1,12 @@
-"""One investigation at a terminal: open the case, show what goes on, print the result, hear the answer."""
+"""One investigation at a terminal: open its subject, show what goes on, print the result, hear the answer."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from rich.console import Console
 from rich.text import Text
@@ -27,15 +28,65 @@ _LABELLED = {
 }
 
 
+class Subject(Protocol):
+    """What is investigated: a recorded case, or live systems."""
+
+    def open(self, chosen: Path | None, settings: Settings, note: Callable[[str], None]) -> casework.Casework:
+        """Get ready; `chosen` is the store the user named, `note` says something on stderr."""
+        ...
+
+    def budget_seconds(self) -> float:
+        """How long to investigate, where neither an option nor the environment says it."""
+        ...
+
+    def taken_up(self) -> str:
+        """The command that takes up what was left open."""
+        ...
+
+    def done(self, work: casework.Casework, outcome: Outcome, note: Callable[[str], None]) -> None:
+        """The investigation came to its end, or to where it waits for a person."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+        ...
+
+
+@dataclass(frozen=True)
+class RecordedCase:
+    """A recorded case as the subject."""
+
+    path: Path
+
+    def open(self, chosen: Path | None, settings: Settings, note: Callable[[str], None]) -> casework.Casework:
+        """Read the case."""
+        place = casework.Place(chosen or settings.store_path, chosen is not None)
+        return casework.opened(self.path, place, note)
+
+    def budget_seconds(self) -> float:
+        """The default."""
+        return Options().seconds
+
+    def taken_up(self) -> str:
+        """The same command: the case's now is its own."""
+        return "the same command"
+
+    def done(self, work: casework.Casework, outcome: Outcome, note: Callable[[str], None]) -> None:
+        """Nothing: a case is recorded already."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 @dataclass(frozen=True)
 class Wishes:
     """What the user asked for."""
 
-    case: Path
+    subject: Subject
     as_json: bool
     confirm: Literal["ask", "yes", "no"]
     report: Path | None
-    budget_seconds: float
+    budget_seconds: float | None
     store: Path | None
 
 
@@ -43,7 +94,10 @@ def run(wishes: Wishes) -> None:
     """Investigate as wished; the result goes to stdout, everything else to stderr."""
     forbid_answers()
     _check_report(wishes.report)
-    _Session(wishes, Settings()).run()
+    try:
+        _Session(wishes, Settings()).run()
+    finally:
+        wishes.subject.close()
 
 
 def _check_report(path: Path | None) -> None:
@@ -63,22 +117,22 @@ class _Session:
         self._wishes = wishes
         self._out = _console(settings, to_stderr=False)
         self._err = _console(settings, to_stderr=True)
-        chosen = wishes.store or settings.store
-        place = casework.Place(chosen or settings.store_path, chosen is not None)
-        self._work = casework.opened(wishes.case, place, self._note)
-        self._options = Options(seconds=wishes.budget_seconds, confirm=self._confirm())
+        self._work = wishes.subject.open(wishes.store or settings.store, settings, self._note)
+        seconds = wishes.budget_seconds or settings.budget_seconds or wishes.subject.budget_seconds()
+        self._options = Options(seconds=seconds, confirm=self._confirm())
 
     def run(self) -> None:
         """Investigate, show, and go on as long as the person at the terminal rules out."""
         with listener(self._err) as listen:
             outcome = self._work.investigate(self._options, listen)
         self._show(outcome)
+        self._wishes.subject.done(self._work, outcome, self._note)
         if self._options.confirm == "yes" and _waits(outcome) and outcome.weighing.proposals:
             self._answered(outcome.thread, Confirm())  # left open by an earlier run
         while self._options.confirm == "ask" and _waits(outcome):
             decision = dialogue.ask(self._err, sys.stdin.readline, _shown(outcome))
             if decision is None:
-                self._note("left open: the same command takes it up again")
+                self._note(f"left open: {self._wishes.subject.taken_up()} takes it up again")
                 return
             outcome = self._answered(outcome.thread, decision)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.errors import BadInputError
 
 
 class Settings(BaseSettings):
@@ -17,6 +20,8 @@ class Settings(BaseSettings):
     store: Path | None = Field(default=None, validation_alias="FIRSTCAUSE_STORE")
     no_color_text: str = Field(default="", validation_alias="NO_COLOR")
     terminal: str = Field(default="", validation_alias="TERM")
+    config: Path | None = Field(default=None, validation_alias="FIRSTCAUSE_CONFIG")
+    budget_text: str = Field(default="", validation_alias="FIRSTCAUSE_BUDGET_SECONDS")
 
     @property
     def no_color(self) -> bool:
@@ -35,3 +40,25 @@ class Settings(BaseSettings):
     def store_path(self) -> Path:
         """The SQLite file that holds records and checkpoints."""
         return self.store if self.store is not None else self.state_directory / "firstcause.db"
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """How long to investigate, where the environment says it.
+
+        Raises:
+            BadInputError: it says something that is no such number.
+        """
+        if not self.budget_text:
+            return None
+        try:
+            seconds = float(self.budget_text)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds <= 86_400:
+            raise BadInputError("FIRSTCAUSE_BUDGET_SECONDS must be a number of seconds, at most 86400")
+        return seconds
+
+
+def variable(name: str) -> str | None:
+    """An environment variable that the configuration names as the place of a secret."""
+    return os.environ.get(name)

@@ -24,14 +24,19 @@ def demo(  # noqa: PLR0913 - one argument an option
     yes: YesOption = False,
     no_confirm: NoConfirmOption = False,
     report: ReportOption = None,
-    budget_seconds: BudgetOption = 60.0,
+    budget_seconds: BudgetOption = None,
     store: StoreOption = None,
 ) -> None:
     """Investigate the bundled incident: a deploy without its index migration, and an innocent one near it."""
     from bot import session
 
     wishes = session.Wishes(
-        bundled(), json, confirm_of(yes, no_confirm), report, budget_of(budget_seconds), store
+        session.RecordedCase(bundled()),
+        json,
+        confirm_of(yes, no_confirm),
+        report,
+        budget_of(budget_seconds),
+        store,
     )
     session.run(wishes)
 

@@ -169,7 +169,7 @@ def test_an_alert_that_is_no_json_is_one_line(tmp_path: Path) -> None:
         (("investigate", "--cas", "x"), "--case"),
         (("investigat",), "Did you mean 'investigate'"),
         (("investigate", "--case", ""), "the path is empty"),
-        (("investigate",), "Missing option '--case'"),
+        (("investigate",), "say what is in trouble: --service NAME"),
         (("investigate", "--case", ".", "--yes", "--no-confirm"), "exclude each other"),
         (("investigate", "--case", ".", "--budget-seconds", "0"), "--budget-seconds"),
         (("investigate", "--case", ".", "--budget-seconds", "soon"), "'--budget-seconds'"),

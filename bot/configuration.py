@@ -1,0 +1,222 @@
+"""`firstcause.yaml`: which sources there are, what is known of the services, how far to go.
+
+Precedence: an option of the command, then the environment, then this file, then the default. Every
+complaint is one line that names the file, the line and the field, and says what to write instead.
+Reading the file looks secrets up, but connects to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, Field, ValidationError
+
+from bot import configuration_text
+from bot.configuration_fields import Duration, LocalPath, Name, Vault
+from bot.configuration_text import Text, Where
+from bot.errors import BadInputError
+from bot.live_kinds import KINDS, SourceFields
+from bot.safetext import one_line
+from bot.settings import Settings, variable
+from connectors.contract import Frozen
+
+FILE = "firstcause.yaml"
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ServiceFields(Frozen):
+    """What is written about one service; whatever can be discovered may be left out."""
+
+    namespace: str | None = None
+    workload: str | None = Field(default=None, pattern=r"^[a-z]+/[a-z0-9.-]+$")
+    databases: tuple[Name, ...] = ()
+    repository: str | None = None
+    dashboards: tuple[str, ...] = ()
+    aliases: Annotated[
+        tuple[str, ...], Field(description="pager services and alert labels that mean this service")
+    ] = ()
+
+
+class InvestigationFields(Frozen):
+    """How far an investigation goes. `baseline` is how long before `since` is looked at as well."""
+
+    since: Duration = timedelta(minutes=30)
+    baseline: Duration | None = None
+    budget: Duration = timedelta(seconds=60)
+    discovery: Duration = timedelta(seconds=5)
+
+
+class _Rest(Frozen):
+    """Everything in the file but its sources, which are told apart by their kind first."""
+
+    format: Literal[1] = 1
+    sources: object = None
+    services: dict[str, ServiceFields] = Field(default_factory=dict)
+    backstage: tuple[LocalPath, ...] = ()
+    investigation: InvestigationFields = InvestigationFields()
+    store: LocalPath | None = None
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A configuration that was read and makes sense."""
+
+    path: Path
+    sources: tuple[SourceFields, ...]
+    services: Mapping[str, ServiceFields]
+    backstage: tuple[str, ...]
+    investigation: InvestigationFields
+    store: Path | None
+
+
+def find(chosen: Path | None, settings: Settings) -> Path:
+    """The configuration file: the chosen one, the environment's, or the one in this directory.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    path = chosen or settings.config
+    if path is None:
+        path = Path(FILE)
+        if not path.is_file():
+            raise BadInputError(f"no {FILE} here; `firstcause init` writes one, --config FILE names another")
+    if not path.is_file():
+        raise BadInputError(f"--config {path}: no such file; `firstcause init` writes a {FILE}")
+    return path
+
+
+def load(path: Path) -> Configuration:
+    """Read a configuration and look its secrets up.
+
+    Raises:
+        BadInputError: the first thing wrong with it, in one line.
+    """
+    documents = configuration_text.read(path, path.name)
+    text = documents[0] if documents else Text(path.name, None, {})
+    if len(documents) > 1 or not isinstance(text.value, dict):
+        raise BadInputError(f"{path.name}: must hold one mapping with `sources`; see `firstcause init`")
+    vault = Vault(path.parent, variable)
+    rest = validated(_Rest, text, (), vault)
+    return Configuration(
+        path=path,
+        sources=_sources(text, rest.sources, vault),
+        services=rest.services,
+        backstage=rest.backstage,
+        investigation=rest.investigation,
+        store=Path(rest.store) if rest.store else None,
+    )
+
+
+def _sources(text: Text, listed: object, vault: Vault) -> tuple[SourceFields, ...]:
+    if not isinstance(listed, list) or not listed:
+        raise text.refused(("sources",), "at least one source is needed; `firstcause init` shows each kind")
+    sources = tuple(_source(text, n, item, vault) for n, item in enumerate(listed))
+    for n, source in enumerate(sources):
+        if any(each.title == source.title for each in sources[:n]):
+            raise text.refused(("sources", n), f"two sources are called {source.title}; give each a `name`")
+    return sources
+
+
+def _source(text: Text, n: int, item: object, vault: Vault) -> SourceFields:
+    where: Where = ("sources", n)
+    if not isinstance(item, dict):
+        raise text.refused(where, "must be a mapping with `kind`")
+    kind = item.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        known = ", ".join(sorted(KINDS))
+        why = "is missing" if kind is None else f"no kind is called {one_line(str(kind), 40)!r}"
+        raise text.refused((*where, "kind"), f"{why}{_nearest(str(kind), KINDS)}; known: {known}")
+    model: type[SourceFields] = KINDS[kind].model
+    return validated(model, text, where, vault)
+
+
+def validated(model: type[Model], text: Text, where: Where, vault: Vault | None) -> Model:
+    """The part of a document at `where` as a model.
+
+    Raises:
+        BadInputError: the first complaint by line, as one line.
+    """
+    value = text.value
+    for step in where:
+        value = value[step]  # type: ignore[index]  # the caller looked
+    try:
+        return model.model_validate(value, context=vault)
+    except ValidationError as error:
+        complaints = sorted(
+            (_complaint(model, each["type"], each["msg"], each["loc"]) for each in error.errors()),
+            key=lambda each: text.line((*where, *each.where)) or 0,
+        )
+        first = complaints[0]
+        raise text.refused((*where, *first.where), first.why) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Complaint:
+    where: Where
+    why: str
+
+
+def _complaint(model: type[BaseModel], kind: str, message: str, where: Where) -> _Complaint:
+    where = tuple(step for step in where if not (isinstance(step, str) and step.startswith("function-")))
+    if kind == "extra_forbidden":
+        around = model_at(model, where[:-1])
+        known = list(around.model_fields) if around else []
+        return _Complaint(where, f"unknown key{_nearest(str(where[-1]), known)}")
+    if kind == "missing":
+        return _Complaint(where, "is missing")
+    return _Complaint(where, one_line(message.replace("Input should be", "must be"), 300))
+
+
+def _nearest(word: str, known: Sequence[str] | Mapping[str, object]) -> str:
+    close = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    if close:
+        return f"; the nearest known is `{close[0]}`"
+    return f"; known: {', '.join(sorted(known))}" if isinstance(known, list) and known else ""
+
+
+def model_at(model: type[BaseModel], where: Where) -> type[BaseModel] | None:
+    """The model a field below another holds, or None where it holds none."""
+    annotation: object = model
+    for step in where:
+        if get_origin(annotation) in (dict, tuple, list, Mapping):
+            annotation = get_args(annotation)[-1 if get_origin(annotation) is dict else 0]
+        else:
+            inner = next(_models(annotation), None)
+            if inner is None or step not in inner.model_fields:
+                return None
+            annotation = inner.model_fields[str(step)].annotation
+    return next(_models(annotation), None)
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
+def schema() -> dict[str, object]:
+    """The JSON Schema (2020-12) of the file, for editors."""
+    whole = _Rest.model_json_schema()
+    definitions = whole.setdefault("$defs", {})
+    kinds = []
+    for name, kind in sorted(KINDS.items()):
+        own = kind.model.model_json_schema(ref_template="#/$defs/{model}")
+        definitions.update(own.pop("$defs", {}))
+        definitions[name] = own
+        kinds.append({"$ref": f"#/$defs/{name}"})
+    whole["properties"]["sources"] = {
+        "type": "array", "minItems": 1, "items": {"oneOf": kinds}, "description": "where to ask",
+    }  # fmt: skip
+    whole["required"] = ["sources"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **whole,
+        "title": FILE,
+        "description": "The configuration of firstcause.",
+    }

@@ -1,0 +1,82 @@
+"""The commented configuration that `firstcause init` writes: one source switched on, every other one shown.
+
+A line that starts with `#-` is an example: taking those two characters off switches it on. Other
+comments explain. Tests read the file as it is, and with every example switched on.
+"""
+
+from __future__ import annotations
+
+import re
+
+TEXT = """\
+# firstcause: where to ask, and what is known of your services.
+# Secrets are never written here: {env: NAME} is an environment variable, {file: PATH} a file beside this one.
+# Lines that start with #- are examples; take the two characters off to use one.
+# `firstcause doctor` says what works, what is missing, and the exact grant or flag that mends it.
+format: 1
+
+sources:
+  # Metrics: Prometheus, Thanos, Mimir, VictoriaMetrics.
+  - kind: prometheus
+    url: http://127.0.0.1:9090
+#-    token: {env: PROMETHEUS_TOKEN}     # or basic: {username: …, password: {file: …}}
+#-    tenant: shop                       # X-Scope-OrgID
+#-    limits: {timeout: 10s, concurrent: 4}
+#-    matchers: {cluster: eu-1}          # labels every series must have, on a server that others share
+#-  # A second server of the same kind needs a name; both are asked, and their answers joined.
+#-  - kind: prometheus
+#-    name: other-region
+#-    url: https://prometheus.example
+
+  # Repositories: what was rolled out, its code and its migrations. docs/sources/changes.md
+#-  - kind: git
+#-    path: ../shop                      # a local clone, as fresh as its last fetch
+#-    services: [cart, checkout]         # whose source it holds; leave out for all
+#-    folder: services                   # where its migrations are looked for
+#-  - kind: github
+#-    repository: shop/shop
+#-    token: {env: GITHUB_TOKEN}         # fine-grained: contents and deployments, read
+#-    environment: production
+#-  - kind: gitlab
+#-    project: shop/shop
+#-    token: {file: gitlab-token}        # scope read_api, role Reporter
+
+  # Other changes: PagerDuty's change events, and what was told to `POST /changes`.
+#-  - kind: pagerduty
+#-    token: {env: PAGERDUTY_API_KEY}    # a read-only REST API key
+#-  - kind: changes
+
+# What is written here counts before what is discovered from the sources; leave out what can be discovered.
+#-services:
+#-  checkout:
+#-    namespace: shop
+#-    workload: deployment/checkout
+#-    databases: [shop]
+#-    repository: services/checkout
+#-    dashboards: ["https://grafana.example/d/checkout"]
+#-    aliases: [PCHECK1, "Checkout (production)"]   # pager services and alert labels that mean it
+
+# Backstage catalogue files, beside this one: they count before what is discovered.
+#-backstage: ["catalog-info.yaml", "services/*/catalog-info.yaml"]
+
+investigation:
+  since: 30m        # how long the trouble has lasted, where neither --since nor an alert says it
+#-  baseline: 1h    # how long before that counts as usual (default: twice `since`, 1h at least)
+  budget: 60s       # how long to investigate before a partial answer
+
+# Where the record is kept; default: the state directory of the user.
+#-store: firstcause.db
+"""
+
+_EXAMPLE = re.compile(r"^#-", re.MULTILINE)
+_VARIABLE = re.compile(r"\{env: (\w+)\}")
+
+
+def uncommented(text: str = TEXT) -> str:
+    """The text with every example switched on."""
+    return _EXAMPLE.sub("", text)
+
+
+def variables(text: str) -> list[str]:
+    """The environment variables a configuration names."""
+    return sorted(set(_VARIABLE.findall(_EXAMPLE.sub("", text))))
