@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from connectors.answers import Change, ClusterState, Pod
+from connectors.answers import Change
 from playbooks.change_candidates import Candidate
 from playbooks.change_effects import GENERIC, Effect, Shown, describe, relevance
 from playbooks.change_reach import Step
@@ -279,52 +279,3 @@ def _unknown(candidate: Candidate, named: bool) -> Step:
 def _default_cause(candidate: Candidate) -> str:
     kind = candidate.vehicle.kind if candidate.vehicle else "deploy"
     return "config_change" if kind in ("config", "flag", "scale", "infrastructure") else "bad_deploy"
-
-
-# --- canary against stable --------------------------------------------------------------------------
-def canary(candidate: Candidate, look: FaultLook, cluster: ClusterState | None) -> Step:
-    """Whether the new pods suffer and the old ones do not."""
-    change = candidate.vehicle
-    if change is None:
-        return Step(0.0, "")
-    worded = _by_version(change, look)
-    if worded.value or cluster is None:
-        return worded
-    mine = [p for p in cluster.pods if candidate.service is not None and p.service == candidate.service]
-    new = [p for p in mine if _is_new(p, change)]
-    old = [p for p in mine if not _is_new(p, change)]
-    if not new or not old:
-        return Step(0.0, "")
-    sick_new, sick_old = sum(map(_sick, new)), sum(map(_sick, old))
-    if sick_new and not sick_old:
-        return Step(1.8, f"{sick_new} of {len(new)} new pods are failing and none of {len(old)} old ones")
-    if sick_old and sick_old / len(old) >= sick_new / len(new):
-        return Step(-1.5, f"{sick_old} of {len(old)} old pods are failing as well")
-    return Step(0.0, "")
-
-
-def _is_new(pod: Pod, change: Change) -> bool:
-    return (
-        pod.name in change.pods
-        or (change.version is not None and pod.version == change.version)
-        or (change.commit is not None and pod.commit == change.commit)
-    )
-
-
-def _sick(pod: Pod) -> bool:
-    return pod.ready is False or any(c.waiting_reason or c.restarts > 0 for c in pod.containers)
-
-
-def _by_version(change: Change, look: FaultLook) -> Step:
-    """Series that carry a version or pod: do those of the new one move, and those of others not?"""
-    labels = [label for label in (change.version, *change.pods) if label and len(label) >= 2][:20]
-    tagged = [m for m in look.moved if re.search(r"\b(version|pod)=\"", m.text[:2000]) and m.direction > 0]
-    if not labels or not tagged:
-        return Step(0.0, "")
-    new = [m for m in tagged if any(f'"{label}"' in m.text for label in labels)]
-    old = [m for m in tagged if m not in new and m.service == change.service]
-    if new and not old:
-        return Step(1.2, f"what moved is of the new version only ({new[0].text[:80]})")
-    if old and not new:
-        return Step(-1.0, f"what moved is not of the new version ({old[0].text[:80]})")
-    return Step(0.0, "")

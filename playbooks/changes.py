@@ -15,9 +15,10 @@ from typing import Literal
 
 from connectors.answers import Change, ClusterState, Commit, StatusEvent
 from connectors.contract import Source
+from playbooks.change_canary import canary
 from playbooks.change_candidates import Candidate, bare, candidates, owners
 from playbooks.change_effects import Effect, Shown, describe, effects_of
-from playbooks.change_fit import Fit, Fitter, canary
+from playbooks.change_fit import Fit, Fitter
 from playbooks.change_reach import TOO_LATE, Step, order, reach, spell, suspects
 from playbooks.change_rivals import Rival, rivals
 from playbooks.look import FaultLook
@@ -33,6 +34,10 @@ _ANOTHERS = -0.7
 _NONE_PRIOR = 0.4
 _NONE_UNSPOKEN = -0.1
 """Where no change is guilty, something else mostly says so; its silence speaks a little for a change."""
+
+_SHARED = frozenset(
+    {Effect.DATABASE, Effect.LOCK, Effect.RATE_LIMIT, Effect.EXTERNAL, Effect.QUEUE, Effect.DISK}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +188,18 @@ def _weigh(candidate: Candidate, scene: _Scene) -> _Weighed:
         ("prior", _prior(candidate, scene.found, scene.services)),
         ("reach", reach(candidate, look, scene.suspected)),
         ("order", order(candidate, look, fit.slow)),
-        ("canary", canary(candidate, look, scene.cluster)),
+        ("canary", canary(candidate, look, scene.cluster, _spoils_what_is_shared(fit))),
         ("diff", fit.mechanism),
         ("words", fit.words),
     )
     return _Weighed(candidate, fit, steps)
+
+
+def _spoils_what_is_shared(fit: Fit) -> bool:
+    """Whether what the diff does hurts pods that do not run it: a lock, a slow database, a quota."""
+    if fit.trace is None or fit.mechanism.value <= 0 or fit.seen is None:
+        return False
+    return fit.seen.effect in _SHARED and fit.trace.effects.get(fit.seen.effect, 0.0) >= 0.7
 
 
 def _prior(candidate: Candidate, found: Sequence[Candidate], services: Sequence[str]) -> Step:

@@ -200,7 +200,7 @@ def _callers(spans: SpanSet, trace: Ints) -> Ints:
     return np.where(spans.parent >= 0, spans.parent, order[first][trace])
 
 
-def _read(spans: SpanSet, split: float) -> tuple[_Told, _Sample, _Sample]:
+def read(spans: SpanSet, split: float) -> tuple[_Told, _Sample, _Sample]:
     """Sides, trouble and masses; once by operation and once by service."""
     trace, during = _numbered(spans.trace), spans.start >= split
     weight = np.where(np.isfinite(spans.weight) & (spans.weight > 0), spans.weight, 1.0).clip(1e-6, _HEAVIEST)
@@ -362,7 +362,7 @@ def lifts(spans: SpanSet, split: float, most: int = 20) -> tuple[Lift, ...]:
     """
     if not spans.trace:
         return ()
-    told, fine, wide = _read(spans, split)
+    told, fine, wide = read(spans, split)
     columns = list(_columns(spans, told, fine, wide))
     tests = _tested(columns, told)
     q = log_q(tests.log_p)

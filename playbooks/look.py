@@ -23,12 +23,46 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """Requests to one version or pod of a service: bad and all since the onset, bad and all before it.
+
+    `label`: version or pod. `measure`: failed or slow. Numbers are effective, so they may be fractions.
+    """
+
+    service: str
+    label: str
+    value: str
+    measure: str
+    bad: float = 0.0
+    total: float = 0.0
+    bad_before: float = 0.0
+    total_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A version's or pod's latency, or errors a request: median since the onset, its spread, and before it.
+
+    `usual` is None where there was none of it before.
+    """
+
+    service: str
+    label: str
+    value: str
+    measure: str
+    now: float
+    spread: float
+    usual: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class FaultLook:
     """The fault as seen from outside.
 
     `onset`: best estimate of when it began (seconds since the epoch), `onset_low`..`onset_high` around it,
     None where unknown. `shape`: step, ramp, countdown or unknown. `suspicion`: probability per service that
-    the fault sits there, by everything but changes. `edges`: caller, callee.
+    the fault sits there, by everything but changes. `edges`: caller, callee. `shares` and `levels`: how
+    versions and pods of one service fare beside each other.
     """
 
     now: float
@@ -41,3 +75,5 @@ class FaultLook:
     moved: tuple[Moved, ...]
     suspicion: dict[str, float] = field(default_factory=dict)
     edges: tuple[tuple[str, str], ...] = ()
+    shares: tuple[Share, ...] = ()
+    levels: tuple[Level, ...] = ()

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from connectors.answers import Floats, LogSet, PatternCounts, SpanSet
+from connectors.answers import Floats, LogSet, PatternCounts, SeriesSet, SpanSet
 from playbooks.facts import DetailedFinding
 from playbooks.look import FaultLook, Moved
 from playbooks.model import Finding, Incident
 from playbooks.observations import Observations
+from playbooks.parts import levels, shares
 from playbooks.semantics import Meaning, Scope, Signal
 from playbooks.signals import Callee, ServiceSignals
 from playbooks.spans import GroupShift
@@ -175,7 +176,8 @@ def fault_look(
     tested: Sequence[Moved] = (),
 ) -> FaultLook:
     """The fault as seen from outside; `tested` is what tests on databases found."""
-    view = suspects.measured.symptom
+    view, split = suspects.measured.symptom, suspects.measured.split
+    traced, metered = seen.first(SpanSet), seen.first(SeriesSet)
     moved = (*tested, *_moved_series(suspects), *_moved_spans(suspects), *_moved_logs(suspects, seen))
     return FaultLook(
         now=incident.at.timestamp(),
@@ -188,6 +190,8 @@ def fault_look(
         moved=moved,
         suspicion=dict(suspicion),
         edges=_edges(suspects),
+        shares=shares(traced.answer, split) if traced else (),
+        levels=levels(metered.answer, split) if metered else (),
     )
 
 
