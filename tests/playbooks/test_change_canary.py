@@ -115,7 +115,7 @@ def test_pods_are_told_by_the_change_or_by_the_cluster() -> None:
 
 
 def metered(new: float, old: float) -> SeriesSet:
-    times = SPLIT + 15.0 * np.arange(-80, 40)
+    times = SPLIT + 15.0 * np.arange(-80, 40, dtype=np.float64)
     noise = 1.0 + 0.03 * np.sin(np.arange(len(times)))
     after = times >= SPLIT
     latency = "http_request_duration_seconds:avg"
@@ -128,7 +128,7 @@ def metered(new: float, old: float) -> SeriesSet:
         key(failed, service="checkout", version="v1"): 0.05 * noise,
         key(failed, service="checkout", version="v2"): np.where(after, 0.005, np.nan) * noise,
     }
-    return SeriesSet(tuple(rows), times, np.array(list(rows.values()), dtype=np.float64))
+    return SeriesSet(tuple(rows), times, np.array(list(rows.values())))
 
 
 def test_without_traces_metrics_of_each_version_tell_the_same() -> None:
