@@ -17,6 +17,13 @@ SHORTEST_SECONDS = 15.0
 """An interval shorter than this is too short for a rate."""
 
 
+SHORTEST_SAMPLE_SECONDS = 1.0
+"""Two samples of a running incident may lie closer together: only mean times are taken from them."""
+
+NEXT_TO_NOTHING = 0.3
+"""A rest of the totals below this part of what the incident accounts for is the rate's own uncertainty."""
+ENOUGH = 0.5
+
 ONSET_TOLERANCE = timedelta(seconds=60)
 """An onset is an estimate: a lone snapshot so little after it still counts as one from before."""
 
@@ -154,7 +161,8 @@ def statement_delta(snapshots: StatementSnapshots, onset: datetime | None) -> St
     cut = _cut(held, onset)
     by_id = [{s.queryid: s for s in snapshot.statements} for snapshot in held]
     if cut is None:
-        return _lifetime(held, by_id, onset)
+        live = len(held) >= 2 and onset is not None and onset < held[0].at - ONSET_TOLERANCE
+        return _running(held, by_id, onset) if live and onset else _lifetime(held, by_id, onset)
     spans = [(held[b].at - held[a].at).total_seconds() for a, b in (cut.before, cut.after)]
     if min(spans) < SHORTEST_SECONDS:
         return f"the snapshots are {min(spans):.0f} s apart, too short for a rate"
@@ -210,6 +218,42 @@ def _lifetime(
         if s.calls > 0 and q in after
     }
     return _changes(before, after, by_id[1], (0.0, seconds))
+
+
+def _running(
+    held: Sequence[_Timed], by_id: Sequence[Mapping[str, Statement]], onset: datetime
+) -> StatementDelta | str:
+    """Snapshots of a running incident alone: what the totals hold beyond it stands for the usual mean times.
+
+    What runs between the last two is taken to have run since the onset; the rest of the totals, back to their
+    reset, is what was before. A statement that leaves next to no rest is new; where the rest is neither
+    little nor enough, nothing is said of the statement. Rates before are unknown, as in `_lifetime`.
+    """
+    seconds = (held[-1].at - held[-2].at).total_seconds()
+    if seconds < SHORTEST_SAMPLE_SECONDS:
+        return f"the snapshots are only {seconds:.1f} s apart"
+    since = (held[-2].at - onset).total_seconds()
+    after: dict[str, StatementRate] = {}
+    before: dict[str, StatementRate] = {}
+    for q in by_id[-1]:
+        rate = _rate(by_id, (len(held) - 2, len(held) - 1), q, seconds)
+        total = by_id[-2].get(q)
+        usual = _rest(total, rate, since) if total else StatementRate(0.0, 0.0, 0.0)
+        if usual is not None:
+            after[q], before[q] = rate, usual
+    return _changes(before, after, by_id[-1], (0.0, seconds))
+
+
+def _rest(total: Statement, rate: StatementRate, since: float) -> StatementRate | None:
+    """A statement's usual rate by what its totals hold beyond `since` seconds at this rate; None: unclear."""
+    expected = rate.calls * since
+    calls = total.calls - expected
+    time_ms = total.total_exec_time_ms - rate.time_ms * since
+    if abs(calls) <= NEXT_TO_NOTHING * expected:
+        return StatementRate(0.0, 0.0, 0.0)
+    if calls < ENOUGH * expected or time_ms <= 0:
+        return None
+    return StatementRate(rate.calls, rate.calls * time_ms / calls, calls)
 
 
 def table_changes(snapshots: TableSnapshots, onset: datetime | None) -> tuple[TableChange, ...] | str:
