@@ -17,6 +17,10 @@ from connectors.answers import Floats
 USUAL_SECONDS = 15.0
 _NICE = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300)
 _FEWEST_ROWS = 5
+_TELLING = 4
+_SPAN = "firstcause_span"
+SPANS = (30, 120, 600)
+"""Seconds over which samples are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +31,42 @@ class Cadence:
     by_job: Mapping[str, float] = field(default_factory=dict)
 
 
-def cadence(counts: Sequence[tuple[Mapping[str, str], float]], seconds: float) -> Cadence:
-    """From the number of samples of each job within so many seconds."""
-    by_job = {
-        labels.get("job", ""): float(min(_NICE, key=lambda nice: abs(nice - seconds / often)))
-        for labels, often in counts
-        if often >= 1
-    }
+def cadence_query(selectors: Sequence[str]) -> str:
+    """How many samples each job's oldest target has in the last half minute, two and ten minutes."""
+    parts = []
+    for seconds in SPANS:
+        counted = " or ".join(f"count_over_time({of}[{seconds}s])" for of in selectors)
+        parts.append(f'label_replace(max by (job) ({counted}), "{_SPAN}", "{seconds}", "", "")')
+    return " or ".join(parts)
+
+
+def read_cadence(rows: Sequence[tuple[Mapping[str, str], float]]) -> Cadence:
+    """What the rows of `cadence_query` say."""
+    counts: dict[str, dict[int, float]] = {}
+    for labels, often in rows:
+        counts.setdefault(labels.get("job", ""), {})[int(labels.get(_SPAN, "0"))] = often
+    by_job = {job: found for job, told in counts.items() if (found := _interval(told)) is not None}
     if not by_job:
         return Cadence()
     ordered = sorted(by_job.values())
     return Cadence(ordered[(len(ordered) - 1) // 2], by_job)
+
+
+def _interval(counts: Mapping[int, float]) -> float | None:
+    """The interval by the longest span, or by a shorter one that a young target has filled better.
+
+    Four samples tell; with fewer, a target is as likely young as slow, unless the last minutes had only one.
+    """
+    telling = [_nice(span, often) for span, often in counts.items() if often >= _TELLING]
+    if telling:
+        return min(telling)
+    most = counts.get(SPANS[-1], 0.0)
+    return _nice(SPANS[-1], most) if most >= 2 and counts.get(SPANS[1], 0.0) <= 1 else None
+
+
+def _nice(seconds: int, often: float) -> float:
+    """The interval people set that fits: a span holds half a sample more than it is long, on average."""
+    return float(min(_NICE, key=lambda nice: abs(nice - seconds / (often - 0.5))))
 
 
 def evened(labels: Sequence[Mapping[str, str]], values: Floats, known: Cadence, step: float) -> None:

@@ -113,11 +113,13 @@ class Fetching:
 def grid_of(scope: Scope, interval: float, series: int = 0) -> Grid:
     """The instants to ask for: as fine as the scrapes, never more than 1,200, fewer where series are many.
 
-    Instants are multiples of the step, so that every query of an investigation hits the server's caches.
+    Instants are multiples of the step: what sits before a server (Thanos, Mimir) moves others to such.
     """
-    step = interval * max(-(-scope.seconds // (MOST_POINTS * interval)), 1)
+    step = interval * max(-(-scope.seconds // ((MOST_POINTS - 1) * interval)), 1)
     while series * scope.seconds / step > _MOST_SAMPLES_IN_ALL:
         step *= 2
+    # A window shorter than two steps still gets an instant inside of it, never one after its end.
+    step = min(step, max(scope.seconds // 2, 1))
     first = -(-scope.start.timestamp() // step) * step
     count = int((scope.end.timestamp() - first) // step) + 1
     return Grid(first, step, max(count, 1))

@@ -98,9 +98,11 @@ class Selector:
 
 
 def selector(names: Sequence[str], matchers: str = "") -> str:
-    """A PromQL selector of metric names; recording rules hold colons, which need no escaping."""
-    inner = f'__name__=~"{"|".join(map(re.escape, names))}"' if len(names) > 1 else f'__name__="{names[0]}"'
-    inner = inner.replace("\\", "\\\\")
+    """A PromQL selector of metric names. A name may hold anything: it is quoted, and no pattern."""
+    several = len(names) > 1
+    quoted = ("|".join(map(re.escape, names)) if several else names[0]).replace("\\", "\\\\")
+    quoted = quoted.replace('"', '\\"').replace("\n", "\\n")
+    inner = f'__name__{"=~" if several else "="}"{quoted}"'
     return "{" + ",".join(filter(None, (inner, matchers))) + "}"
 
 

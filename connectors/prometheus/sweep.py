@@ -12,7 +12,7 @@ from functools import partial
 
 from connectors.governor import SourceFailedError
 from connectors.prometheus.assembly import assembled, lag, ordered
-from connectors.prometheus.cadence import Cadence, cadence, evened
+from connectors.prometheus.cadence import Cadence, cadence_query, evened, read_cadence
 from connectors.prometheus.client import PrometheusApi, first_telling
 from connectors.prometheus.fetching import Fetched, Fetching, grid_of
 from connectors.prometheus.identity import Identities, ServiceMapping
@@ -31,7 +31,6 @@ from connectors.prometheus.selection import (
     wanted,
 )
 
-_COUNTED_SECONDS = 600
 _GUESSED_COUNT = 200
 _MOST_BUCKETS = 30_000
 
@@ -172,9 +171,8 @@ class Sweeper:
         told = ["up"] if "up" in names else [name for name in names if wanted(name)][:5]
         if not told:
             return Cadence()
-        counted = (f"count_over_time({fetching.scope.of([name])}[{_COUNTED_SECONDS}s])" for name in told)
-        rows = fetching.instant(f"quantile by (job) (0.5, {' or '.join(counted)})").rows
-        found = cadence(rows, _COUNTED_SECONDS)
+        query = cadence_query([fetching.scope.of([name]) for name in told])
+        found = read_cadence(fetching.instant(query).rows)
         return found if "up" in names else Cadence(found.usual)
 
     def _counts(self, fetching: Fetching, names: Sequence[str]) -> dict[str, int]:

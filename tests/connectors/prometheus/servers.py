@@ -46,11 +46,18 @@ def start_prometheus(
     if text.count("\n") > 1:
         (root / "series.txt").write_text(text)
         subprocess.run(
-            ["promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=24h",
-             str(root / "series.txt"), str(root / "tsdb")],
+            [
+                "promtool",
+                "tsdb",
+                "create-blocks-from",
+                "openmetrics",
+                "--max-block-duration=24h",
+                str(root / "series.txt"),
+                str(root / "tsdb"),
+            ],
             check=True,
             capture_output=True,
-        )  # fmt: skip
+        )
     (root / "prometheus.yml").write_text(yaml.safe_dump(dict(config or {})))
     port = free_port()
     running = supervisor.start(

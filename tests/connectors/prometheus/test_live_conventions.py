@@ -56,9 +56,7 @@ EXPECTED = {
     ],
     "ledger_requests_total": ['{service="ledger"}'],
     "pg_stat_database_xact_commit": ['{datname="orders"}'],
-    "traces_spanmetrics_calls_total": [
-        '{service="search",span_kind="SPAN_KIND_SERVER",span_name="GET /"}'
-    ],
+    "traces_spanmetrics_calls_total": ['{service="search",span_kind="SPAN_KIND_SERVER",span_name="GET /"}'],
     "istio_requests_total": [
         '{destination_service_name="cart",destination_workload="cart",namespace="shop",reporter="destination",'
         'response_code="200",service="cart",source_workload="gateway"}',
@@ -69,7 +67,7 @@ EXPECTED = {
         '{destination_workload="gateway",service="gateway"}',
         '{destination_workload="payments",service="payments",source_workload="cart"}',
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("metric", sorted(EXPECTED))
