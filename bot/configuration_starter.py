@@ -28,6 +28,12 @@ sources:
 #-    name: other-region
 #-    url: https://prometheus.example
 
+  # Traces: Tempo, Jaeger.
+#-  - kind: tempo
+#-    url: http://127.0.0.1:3200
+#-  - kind: jaeger
+#-    url: http://127.0.0.1:16686
+
   # Repositories: what was rolled out, its code and its migrations. docs/sources/changes.md
 #-  - kind: git
 #-    path: ../shop                      # a local clone, as fresh as its last fetch

@@ -35,7 +35,7 @@ def connected(configuration: Configuration, store: Path) -> LiveSources:
     """
     ground = ground_of(configuration, store)
     connectors = [made(fields, ground) for fields in configuration.sources]
-    ground.rollouts.connect(
+    ground.colleagues.connect(
         connector
         for fields, connector in zip(configuration.sources, connectors, strict=True)
         if not isinstance(fields, RepositoryFields)

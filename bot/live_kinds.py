@@ -26,10 +26,10 @@ from bot.configuration_fields import (
 )
 from bot.errors import BadInputError
 from bot.service_map import ServiceMap, Written
+from connectors.colleagues import Colleagues
 from connectors.contract import Frozen
 from connectors.http import Endpoint
 from connectors.live import LiveConnector
-from connectors.rollouts import Rollouts
 
 
 class SourceFields(Frozen):
@@ -97,12 +97,12 @@ class Ground:
     """What a connector may need besides its own fields.
 
     `written`: the service map as far as it is written. `store`: the file where told changes are kept.
-    `rollouts`: what all other sources know to have been deployed.
+    `colleagues`: what the other sources know.
     """
 
     written: ServiceMap = field(default_factory=lambda: ServiceMap({}))
     store: Path | None = None
-    rollouts: Rollouts = field(default_factory=Rollouts)
+    colleagues: Colleagues = field(default_factory=Colleagues)
 
 
 Fields = TypeVar("Fields", bound=SourceFields)
@@ -152,7 +152,9 @@ def _git(fields: GitFields, ground: Ground) -> LiveConnector:
     from connectors.repository import Place, RepositoryConnector
 
     place = Place(fields.title, fields.services, fields.folder)
-    return RepositoryConnector(place, LocalClone(Path(fields.path), fields.branch), ground.rollouts.during)
+    return RepositoryConnector(
+        place, LocalClone(Path(fields.path), fields.branch), ground.colleagues.rollouts
+    )
 
 
 class ForgeFields(RepositoryFields, HttpFields):
@@ -183,7 +185,7 @@ def _github(fields: GitHubFields, ground: Ground) -> LiveConnector:
         branch=fields.branch,
     )
     place = Place(fields.title, fields.services, fields.folder, fields.deployments)
-    return RepositoryConnector(place, forge, ground.rollouts.during)
+    return RepositoryConnector(place, forge, ground.colleagues.rollouts)
 
 
 class GitLabFields(ForgeFields):
@@ -210,7 +212,7 @@ def _gitlab(fields: GitLabFields, ground: Ground) -> LiveConnector:
         branch=fields.branch,
     )
     place = Place(fields.title, fields.services, fields.folder, fields.deployments)
-    return RepositoryConnector(place, forge, ground.rollouts.during)
+    return RepositoryConnector(place, forge, ground.colleagues.rollouts)
 
 
 class PagerDutyFields(HttpFields):
@@ -247,8 +249,34 @@ def _told(fields: ToldFields, ground: Ground) -> LiveConnector:
     return PostedChangesConnector(PostedChanges(ground.store).during)
 
 
+class TempoFields(HttpFields):
+    """A Tempo's HTTP API."""
+
+    kind: Literal["tempo"]
+
+
+def _tempo(fields: TempoFields, ground: Ground) -> LiveConnector:
+    from connectors.tempo import TempoConnector
+
+    return TempoConnector(fields.endpoint(), exemplars=ground.colleagues.exemplars)
+
+
+class JaegerFields(HttpFields):
+    """A Jaeger's query service."""
+
+    kind: Literal["jaeger"]
+
+
+def _jaeger(fields: JaegerFields, ground: Ground) -> LiveConnector:
+    from connectors.jaeger import JaegerConnector
+
+    return JaegerConnector(fields.endpoint(), exemplars=ground.colleagues.exemplars)
+
+
 KINDS: Mapping[str, Kind[Any]] = {
     "prometheus": Kind(PrometheusFields, _prometheus, "metrics"),
+    "tempo": Kind(TempoFields, _tempo, "traces"),
+    "jaeger": Kind(JaegerFields, _jaeger, "traces"),
     "git": Kind(GitFields, _git, "commits and migrations"),
     "github": Kind(GitHubFields, _github, "commits, migrations and deployments"),
     "gitlab": Kind(GitLabFields, _gitlab, "commits, migrations and deployments"),

@@ -215,9 +215,13 @@ def _likely(weighing: decided.Weighing) -> LikelyResult | None:
     )
 
 
+_CLOCK = "the server's clock is "
+"""How a source's note on its clock begins: what it calls now is another moment than ours."""
+
+
 def _caveats(outcome: Outcome) -> list[str]:
     """What the case says of itself, then which parts of its files were not read."""
-    damage = (note for note in outcome.notes if tells_damage(note))
+    damage = (note for note in outcome.notes if tells_damage(note) or note.startswith(_CLOCK))
     return list(dict.fromkeys((*outcome.incident.caveats, *damage)))
 
 
