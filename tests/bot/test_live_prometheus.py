@@ -113,7 +113,8 @@ def test_a_live_investigation_is_recorded_and_replays_to_the_identical_proposals
 
 def test_doctor_says_what_is_missing_and_services_where_a_name_comes_from(site: Site) -> None:
     site.configured(
-        f"sources:\n  - {{kind: prometheus, url: '{site.url}'}}\nservices:\n  checkout: {{aliases: [PCHECK1]}}\n"
+        f"sources:\n  - {{kind: prometheus, url: '{site.url}'}}\n"
+        "services:\n  checkout: {aliases: [PCHECK1]}\n"
     )
     doctor = site.run("doctor", "--json")
     found = json.loads(doctor.stdout)
@@ -142,7 +143,6 @@ class _Proxy(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        import time
 
         return super().date_time_string((timestamp or time.time()) - 300)
 

@@ -1,4 +1,4 @@
-"""HTTP servers in trouble, over real sockets: slow, dead, overloaded, broken, babbling, living in the past."""
+"""HTTP servers in trouble, over real sockets: slow, dead, overloaded, babbling, living in the past."""
 
 from __future__ import annotations
 
