@@ -20,7 +20,7 @@ from playbooks.diff_features import ANY_CONFIG
 from playbooks.diff_pairs import Trace
 from playbooks.diff_settings import turned
 from playbooks.diff_words import rarity, shared, spelled, split_words
-from playbooks.diffs import Diff, Line, Pair, read_diff
+from playbooks.diffs import Diff, Line, Pair, Role, read_diff
 from playbooks.look import FaultLook
 
 HARMLESS = -3.5
@@ -197,7 +197,9 @@ def _texts(candidate: Candidate, diff: Diff) -> list[tuple[str, float]]:
     for file in diff.files:
         texts.append((file.path, 0.4))
         texts.extend((line.text, 1.0) for line in (*file.added, *file.removed))
-        texts.extend((line.text, 0.4) for line in file.lines if line.sign == " ")
+        # A dependency's name often stands on a line of its own, above its version.
+        beside = 0.9 if file.role is Role.DEPENDENCY else 0.4
+        texts.extend((line.text, beside) for line in file.lines if line.sign == " ")
         texts.extend((parent, 0.4) for line in (*file.added, *file.removed) for parent in line.parents[-1:])
     return texts
 

@@ -10,13 +10,15 @@ from collections import deque
 from dataclasses import dataclass
 
 from playbooks.change_candidates import Candidate
+from playbooks.delays import DelayClass, load_delays
 from playbooks.look import FaultLook
 
 AFTER_ONSET = -10.0
 TOO_LATE = -5.0
 """Onsets and the times of deploys are both told a little wrong: the doubt grows with each minute."""
 _SAME, _CALLEE, _CALLER, _UNKNOWN, _APART = 1.0, 0.6, 0.3, 0.55, 0.03
-_WINDOW_MINUTES = 240.0
+_TRUST, _LEAST, _MOST = 0.5, -1.8, 1.0
+"""Delays are known from few cases: half of what they say counts, and nearness alone never convicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def _depth(start: str, goal: str, calls: set[tuple[str, str]]) -> int:
 def order(candidate: Candidate, look: FaultLook, slow: bool) -> Step:
     """Whether it came before the onset, and how usual the delay is for what it does.
 
-    The density is heavy-tailed and bounded: nearness alone never convicts, slow mechanisms may take hours.
+    Densities of the delay by class of mechanism are heavy-tailed (`delays`) and what they say is bounded.
     """
     onset = look.onset if look.onset is not None else look.now
     high = look.onset_high if look.onset_high is not None else onset
@@ -112,21 +114,19 @@ def order(candidate: Candidate, look: FaultLook, slow: bool) -> Step:
         return Step(max(AFTER_ONSET, TOO_LATE - late), f"it came {spell(-delay)} after the onset")
     if delay < 0:
         return Step(-0.8, f"it came {spell(-delay)} after the likeliest onset, within its uncertainty")
-    return Step(
-        max(_prompt(delay), _slow(delay)) if slow or look.shape in ("ramp", "countdown") else _prompt(delay),
-        f"it came {spell(delay)} before the onset",
-    )
+    return Step(_usual(delay, slow, look.shape), f"it came {spell(delay)} before the onset")
 
 
-def _prompt(minutes: float) -> float:
-    density = 0.6 / 12.0 * math.exp(-minutes / 12.0) + 0.4 * 60.0 / (60.0 + minutes) ** 2
-    return max(-1.8, min(1.0, 0.5 * math.log(density * _WINDOW_MINUTES)))
-
-
-def _slow(minutes: float) -> float:
-    return max(
-        -1.5, 0.3 - 0.6 * max(0.0, math.log(max(minutes, 1.0) / 240.0)) - (0.5 if minutes < 4 else 0.0)
-    )
+def _usual(minutes: float, slow: bool, shape: str) -> float:
+    """How usual the delay is: slow mechanisms may strike at once as well, so the kinder class counts."""
+    classes: list[DelayClass] = ["immediate"]
+    if slow or shape in ("ramp", "countdown"):
+        classes.append("gradual")
+    if shape == "countdown":
+        classes.append("countdown")
+    held = load_delays().classes
+    ratio = max(held[name].log_ratio(minutes) for name in classes)
+    return max(_LEAST, min(_MOST, _TRUST * ratio))
 
 
 def spell(minutes: float) -> str:
