@@ -28,7 +28,7 @@ CEILING, THIN_CEILING = 0.97, 0.78
 HEALTHY = 0.15
 """All fault-free instants together weigh as much as this share of the incidents: alerts of nothing."""
 
-RIDGE = 2.0
+RIDGE = 0.5
 LEVEL = 0.9
 A_SYSTEM = 20
 """Cases from which on a system's own conformal threshold is more than an accident of one or two."""
