@@ -45,20 +45,24 @@ def weights(sizes: tuple[int, ...], seed: int) -> Floats:
     return table
 
 
-def of_mean(values: Sequence[float], sets: Sequence[str], seed: int) -> Figure:
-    """The mean of one number a case; cases of a set lie together."""
+def of_mean(values: Sequence[float], sets: Sequence[str], seed: int, *, counts: bool = False) -> Figure:
+    """The mean of one number a case; cases of a set lie together. `counts`: the numbers are no shares."""
     if not values:
         return NOTHING
     numbers = np.asarray(values, dtype=np.float64)
-    return of_statistic(lambda drawn: np.asarray(drawn @ numbers / drawn.sum(axis=1)), sets, seed)
+    share = None if counts else 1.0
+    return of_statistic(lambda drawn: np.asarray(drawn @ numbers / drawn.sum(axis=1)), sets, seed, share)
 
 
-def of_statistic(statistic: Statistic, sets: Sequence[str], seed: int, share: float = 1.0) -> Figure:
-    """Any figure of weighted cases, whose sets are given; `share` of them is what it looks at."""
+def of_statistic(statistic: Statistic, sets: Sequence[str], seed: int, share: float | None = 1.0) -> Figure:
+    """Any figure of weighted cases, whose sets are given; `share` of them is what it looks at.
+
+    None: the figure is no share of cases, so that no binomial bound is its own where all cases agree.
+    """
     n = len(sets)
     value = float(statistic(np.ones((1, n)))[0])
     low, high = np.quantile(statistic(weights(_sizes(sets), seed)), _TAILS)
-    if value in {0.0, 1.0} and low == high:
+    if value in {0.0, 1.0} and low == high and share is not None:
         return _unanimous(value, n, share)
     return Figure(value=_told(value), low=_told(low), high=_told(high), n=n, interval="bootstrap")
 

@@ -159,8 +159,14 @@ def _shares(scores: Sequence[Score], seed: int) -> dict[Name, Figure]:
         "confidently_wrong": mean(lambda s: s.confidently_wrong if s.surely else None),
         "set_said": mean(lambda s: s.set_holds is not None if s.ranked else None),
         "set_holds": mean(lambda s: s.set_holds),
-        "set_places": mean(lambda s: s.answer.likely if s.answer and s.set_holds is not None else None),
+        "set_places": _places(scores, seed),
     }
+
+
+def _places(scores: Sequence[Score], seed: int) -> Figure:
+    """How many proposals the sets take."""
+    told = [(float(s.answer.likely), s.set) for s in scores if s.answer and s.set_holds is not None]
+    return intervals.of_mean([n for n, _ in told], [name for _, name in told], seed, counts=True)
 
 
 class _Claims:
@@ -185,16 +191,16 @@ class _Claims:
             "brier": self._of(calibration.brier),
             "ece": self._of(calibration.ece_equal_mass),
             "ece_equal_width": self._of(calibration.ece_equal_width),
-            "ce_debiased": self._of(calibration.ce_debiased),
+            "ce_debiased": self._of(calibration.ce_debiased, share=None),
             "accuracy_at_50": self._at(0.5),
             "accuracy_at_80": self._at(0.8),
         }
 
-    def _of(self, measure: Callable[[Floats, Floats, Floats], Floats]) -> Figure:
+    def _of(self, measure: Callable[[Floats, Floats, Floats], Floats], share: float | None = 1.0) -> Figure:
         if not len(self._right):
             return intervals.NOTHING
         return intervals.of_statistic(
-            lambda drawn: measure(self._confidence, self._right, drawn), self._sets, self._seed
+            lambda drawn: measure(self._confidence, self._right, drawn), self._sets, self._seed, share
         )
 
     def _at(self, coverage: float) -> Figure:

@@ -154,3 +154,9 @@ def test_the_debiased_error_of_few_honest_claims_is_closer_to_nothing_than_the_p
 
 def test_a_bin_of_one_claim_tells_no_gap_from_chance() -> None:
     assert calibration.ce_debiased(array(0.2, 0.9), array(1, 0), once(2))[0] == 0.0
+
+
+def test_what_is_no_share_of_cases_gets_no_binomial_bound() -> None:
+    assert intervals.of_mean([1.0] * 5, ["shop"] * 5, 0).low == pytest.approx(0.4782, abs=1e-3)
+    counted = intervals.of_mean([1.0] * 5, ["shop"] * 5, 0, counts=True)
+    assert (counted.value, counted.low, counted.high, counted.interval) == (1.0, 1.0, 1.0, "bootstrap")
