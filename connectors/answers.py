@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.contract import Frozen, Instant
+from connectors.database_answers import DatabaseAnswer
 from connectors.exemplars import Exemplars
 
 Floats = npt.NDArray[np.float64]
@@ -406,6 +407,7 @@ class IndexGain(Frozen):
     cost_before: float
     cost_after: float
     bytes_estimate: float | None = None
+    build_seconds_estimate: float | None = None
 
 
 class IndexGains(Frozen):
@@ -447,4 +449,5 @@ Answer = (
     | IndexGains
     | SourceFiles
     | Exemplars
+    | DatabaseAnswer
 )

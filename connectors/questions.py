@@ -116,6 +116,8 @@ class DatabaseQuestion(Question):
 class StatementStatistics(DatabaseQuestion):
     """pg_stat_statements, every snapshot known in the window. Answered by `StatementSnapshots`."""
 
+    cost_seconds: ClassVar[float] = 2.5
+
     window: Window
 
 
@@ -131,6 +133,8 @@ class IndexList(DatabaseQuestion):
 
 class Activity(DatabaseQuestion):
     """pg_stat_activity by state and wait event, every snapshot. Answered by `ActivitySnapshots`."""
+
+    cost_seconds: ClassVar[float] = 1.5
 
     window: Window
 
@@ -154,6 +158,48 @@ class HypotheticalIndexes(DatabaseQuestion):
     """
 
     queryid: str | None = None
+
+
+class ConnectionsInUse(DatabaseQuestion):
+    """How full the server is and who holds its connections. Answered by `ConnectionUse`."""
+
+
+class LongTransactions(DatabaseQuestion):
+    """Who holds back vacuum by an old transaction. Answered by `OldTransactions`."""
+
+
+class VacuumState(DatabaseQuestion):
+    """Dead rows, stale statistics and transaction ids near their end. Answered by `VacuumHealth`."""
+
+
+class CheckpointsAndWal(DatabaseQuestion):
+    """How often the server checkpoints, writes and archives. Answered by `WriteAhead`."""
+
+
+class ReplicationLag(DatabaseQuestion):
+    """Standbys and slots that are behind. Answered by `ReplicationState`."""
+
+
+class DatabaseTotals(DatabaseQuestion):
+    """Size, deadlocks, temporary files, rollbacks. Answered by `DatabaseCounters`."""
+
+
+class KeysLeft(DatabaseQuestion):
+    """Sequences and integer keys that run out. Answered by `KeySpace`."""
+
+
+class SettingsInForce(DatabaseQuestion):
+    """Settings changed or waiting for a restart. Answered by `ServerSettings`."""
+
+
+class IndexCondition(DatabaseQuestion):
+    """Invalid, unused, duplicate, bloated and missing indexes. Answered by `IndexProblems`."""
+
+    cost_seconds: ClassVar[float] = 1.0
+
+
+class VersionChecks(DatabaseQuestion):
+    """Extensions and collations that do not match what is installed. Answered by `VersionMismatches`."""
 
 
 # --- repository ---------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import ClassVar, TypeVar
 
 from connectors import answers as a
+from connectors.case.database_kept import KEPT, kept
 from connectors.case.directory import CaseDirectory
 from connectors.case.jsonl import Record, objects, optional, text, texts
 from connectors.case.reader import Found, instant, missing, unasked, until
@@ -52,6 +53,7 @@ class DatabaseReader:
         StatementPlan,
         HypotheticalIndexes,
         SchemaDump,
+        *KEPT,
     )
 
     def __init__(self, directory: CaseDirectory, readings: Readings) -> None:
@@ -205,6 +207,10 @@ def _gains(_: Question, recordings: list[Recording], rows: _Rows) -> a.IndexGain
     return a.IndexGains(gains=tuple(found.values()))
 
 
+def _kept(question: Question, recordings: list[Recording], _rows: _Rows) -> a.Answer:
+    return kept(question, recordings)
+
+
 _KINDS: dict[type[Question], _Kind] = {
     StatementStatistics: _Kind("statement_statistics", _statements),
     TableStatistics: _Kind("table_statistics", _tables),
@@ -213,4 +219,5 @@ _KINDS: dict[type[Question], _Kind] = {
     LockChain: _Kind("lock_chain", _locks),
     StatementPlan: _Kind("plan", _plan),
     HypotheticalIndexes: _Kind("hypothetical_index", _gains),
+    **{kind: _Kind(name, _kept) for kind, (name, _) in KEPT.items()},
 }

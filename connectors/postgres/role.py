@@ -40,6 +40,7 @@ def grants(wish: RoleWish, limits: Limits | None = None) -> tuple[str, ...]:
             for statement in (
                 f"GRANT USAGE ON SCHEMA {identifier(schema)} TO {role}",
                 f"GRANT SELECT ON ALL TABLES IN SCHEMA {identifier(schema)} TO {role}",
+                f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA {identifier(schema)} TO {role}",
             )
         ),
         *(f"ALTER ROLE {role} SET {setting}" for setting in _settings(caps)),

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from connectors import answers as a
-from connectors import questions
+from connectors import database_answers, questions
 from connectors.case import CaseSources, open_case
 from connectors.case.directory import CaseDirectory
 from connectors.case.reader import Found, Once
 from connectors.case.time_wall import _TIMES, refuse_later
 from connectors.codec import sha256
 from connectors.contract import Question, Reading, Source, Sources, Unavailable, Window
+from connectors.database_answers import DatabaseAnswer
 from connectors.errors import TimeLeakError
 from connectors.otlp import read_spans
 from connectors.questions import ChangeTimeline, DatabaseQuestion, LogSample, SeriesSweep, SpanSample
@@ -81,7 +82,9 @@ def test_no_kind_of_answer_may_know_the_future(answer: a.Answer) -> None:
 
 def test_every_kind_of_answer_with_times_is_checked() -> None:
     timeless = {a.PatternCounts, a.CallGraphEdges, a.Indexes, a.Locks, a.Plan, a.IndexGains, a.SourceFiles}
-    assert set(get_args(a.Answer)) - set(_TIMES) == timeless
+    of_ages = set(get_args(DatabaseAnswer))
+    assert set(get_args(a.Answer)) - set(_TIMES) == timeless | of_ages
+    assert "Instant" not in Path(database_answers.__file__).read_text()
 
 
 def test_a_case_is_a_set_of_sources(case: SmallCase) -> None:
