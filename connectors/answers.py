@@ -260,6 +260,9 @@ class ClusterState(Frozen):
     events: tuple[ClusterEvent, ...] = ()
 
 
+Dialect = Literal["postgresql", "mysql"]
+
+
 # --- database ------------------------------------------------------------------------------------------
 class Statement(Frozen):
     """One row of pg_stat_statements; literals are parameters already. Milliseconds and blocks are totals."""
@@ -315,7 +318,7 @@ class TableSnapshots(Frozen):
 
 
 class Index(Frozen):
-    """An index as the catalogue knows it."""
+    """An index as the catalogue knows it. `dialect`: whose SQL the database speaks."""
 
     table: str
     index: str
@@ -326,6 +329,7 @@ class Index(Frozen):
     unique: bool = False
     size_bytes: float = 0.0
     scans: float = 0.0
+    dialect: Dialect = "postgresql"
 
 
 class Indexes(Frozen):

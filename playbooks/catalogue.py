@@ -90,7 +90,7 @@ class Playbook(Frozen):
     checks: tuple[Command, ...]
     next_steps: tuple[Step, ...]
     questions: tuple[Asked, ...] = ()
-    undo: Command | None = None
+    undo: tuple[Command, ...] = ()
 
     @model_validator(mode="after")
     def _sound(self) -> Playbook:
@@ -111,7 +111,7 @@ class Playbook(Frozen):
 
     def _wrong_commands(self) -> Iterable[str]:
         steps = [step.command for step in self.next_steps if step.command]
-        for command in (*self.checks, *steps, *([self.undo] if self.undo else [])):
+        for command in (*self.checks, *steps, *self.undo):
             problem = complaint(command)
             if problem:
                 yield problem

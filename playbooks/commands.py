@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from typing import Literal
 
 from connectors.contract import Frozen
-from playbooks.ddl import identifier, literal
+from playbooks.ddl import backticked, identifier, literal
 
-Tool = Literal["psql", "kubectl", "promql", "shell"]
+Tool = Literal["psql", "mysql", "kubectl", "promql", "shell"]
+
+_SQL = frozenset({"psql", "mysql"})
 
 PLACEHOLDER = re.compile(r"\{(?P<name>[a-z_]+)(?::(?P<form>ident|literal|sql|label))?\}")
 
@@ -36,7 +38,7 @@ LONGEST_VALUE = 300
 class Command(Frozen):
     """A template for one tool.
 
-    `text`: kubectl and shell: the words after quoting; promql: an expression; psql: SQL, where every
+    `text`: kubectl and shell: the words after quoting; promql: an expression; psql, mysql: SQL, where every
     placeholder says its form (`{table:ident}`, `{table:literal}`, `{ddl:sql}`). `before`: SQL that must come
     first in the same session.
     """
@@ -55,7 +57,7 @@ def complaint(command: Command) -> str | None:
     for name, form in command.placeholders():
         if name not in FACTS:
             return f"unknown placeholder {{{name}}}"
-        if command.tool == "psql" and not form:
+        if command.tool in _SQL and not form:
             return f"{{{name}}} in SQL needs a form: ident, literal or sql"
         if command.tool == "promql" and form != "label":
             return f"{{{name}}} in PromQL needs the form label"
@@ -68,16 +70,21 @@ def complaint(command: Command) -> str | None:
 
 def render(command: Command, facts: Mapping[str, str]) -> str | None:
     """The command with every placeholder filled, None when a fact is missing or cannot be quoted."""
-    if complaint(command) is not None:
+    if complaint(command) is not None or not _speaks(command.tool, facts.get("dialect", "")):
         return None
     values = {name: facts.get(name, "") for name, _ in command.placeholders()}
     if not all(_usable(name, value, command.tool) for name, value in values.items()):
         return None
 
     def fill(match: re.Match[str]) -> str:
-        return _quoted(values[match["name"]], match["form"] or "word")
+        return _quoted(values[match["name"]], match["form"] or "word", command.tool)
 
     return _wrapped(command, PLACEHOLDER.sub(fill, command.text), facts)
+
+
+def _speaks(tool: Tool, dialect: str) -> bool:
+    """Whether SQL for this tool suits the database at hand; PostgreSQL's where none is known."""
+    return tool not in _SQL or (tool == "mysql") == (dialect == "mysql")
 
 
 def _usable(name: str, value: str, tool: Tool) -> bool:
@@ -88,11 +95,16 @@ def _usable(name: str, value: str, tool: Tool) -> bool:
     return bool(value) and len(value) <= LONGEST_VALUE and value.isprintable() and not option
 
 
-def _quoted(value: str, form: str) -> str:
+def _quoted(value: str, form: str, tool: Tool) -> str:
     if form == "ident":
-        return identifier(value)
+        return backticked(value) if tool == "mysql" else identifier(value)
     if form == "literal":
-        return literal(value)
+        # A backslash escapes in MySQL's strings, unless a mode says otherwise.
+        return (
+            f"'{value.replace(chr(92), chr(92) * 2).replace(chr(39), chr(39) * 2)}'"
+            if tool == "mysql"
+            else literal(value)
+        )
     if form == "label":
         return value.replace("\\", "\\\\").replace('"', '\\"')
     return value if form == "sql" else shlex.quote(value)
@@ -101,11 +113,13 @@ def _quoted(value: str, form: str) -> str:
 def _wrapped(command: Command, text: str, facts: Mapping[str, str]) -> str:
     if command.tool == "promql":
         return f'promtool query instant "$PROMETHEUS_URL" {shlex.quote(text)}'
-    if command.tool == "psql":
+    if command.tool in _SQL:
         database = facts.get("database", "")
         usable = database and database.isprintable() and not database.startswith("-")
-        where = f" -d {shlex.quote(database)}" if usable else ""
+        where = f" {'-D' if command.tool == 'mysql' else '-d'} {shlex.quote(database)}" if usable else ""
         parts = [part for part in (command.before, text) if part]
+        if command.tool == "mysql":
+            return f"mysql{where} -e {shlex.quote('; '.join(parts))}"
         return f"psql -X{where}" + "".join(f" -c {shlex.quote(part)}" for part in parts)
     return text
 

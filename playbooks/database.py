@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from connectors.answers import Indexes, StatementSnapshots
+from connectors.answers import Dialect, Indexes, StatementSnapshots
 from playbooks.contention import judge_connections, judge_locks
 from playbooks.deltas import statement_delta
 from playbooks.facts import DetailedFinding, Ruling, Scene, cite, finding, of_database, unknown
@@ -39,6 +40,7 @@ def judge_database(
     Returns:
         Findings with the scene's service; a judge without its readings says unknown.
     """
+    scene = replace(scene, dialect=_dialect(observations, scene))
     by_spans = judge_statement_spans(spans, scene)
     slow = [value for name, value in by_spans.facts if name == "statement"]
     known = known_schema(observations)
@@ -55,6 +57,11 @@ def judge_database(
         judge_migration_locks(observations, scene),
         *judge_connections(observations, scene, max_connections),
     )
+
+
+def _dialect(observations: Observations, scene: Scene) -> Dialect:
+    listed = of_database(observations, Indexes, scene.database)
+    return next((index.dialect for index in listed.answer.indexes), "postgresql") if listed else "postgresql"
 
 
 def _calls_factor(observations: Observations, scene: Scene) -> float:

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 
+from connectors.answers import Dialect
+
 LONGEST_NAME = 63
 """PostgreSQL cuts identifiers at NAMEDATALEN - 1 bytes."""
 LOCK_TIMEOUT = "5s"
@@ -17,12 +19,17 @@ LOCK_TIMEOUT = "5s"
 
 @dataclass(frozen=True, slots=True)
 class IndexPlan:
-    """An index that should exist. `keys`: columns, or expressions where `expressions` says so."""
+    """An index that should exist. `keys`: columns, or expressions where `expressions` says so.
+
+    In MySQL's dialect `db_schema` is the database, and an index is built in place, unlocked (MySQL manual,
+    "Online DDL Operations"; MariaDB, "InnoDB Online DDL"): what cannot be built so is refused, not blocked.
+    """
 
     table: str
     db_schema: str
     keys: tuple[str, ...]
     expressions: tuple[bool, ...] = ()
+    dialect: Dialect = "postgresql"
 
     @property
     def name(self) -> str:
@@ -39,10 +46,13 @@ class IndexPlan:
         """The index's keys as DDL has them."""
         flags = self.expressions or (False,) * len(self.keys)
         pairs = zip(self.keys, flags, strict=True)
-        return ", ".join(f"({key})" if expression else identifier(key) for key, expression in pairs)
+        quoted = backticked if self.dialect == "mysql" else identifier
+        return ", ".join(f"({key})" if expression else quoted(key) for key, expression in pairs)
 
     def create(self, concurrently: bool = True) -> str:
         """The CREATE INDEX statement; concurrently, it blocks neither reads nor writes."""
+        if self.dialect == "mysql":
+            return f"{self._altered()} ADD INDEX {backticked(self.name)} ({self.key_list}){_ONLINE}"
         how = "CONCURRENTLY " if concurrently else ""
         return (
             f"CREATE INDEX {how}IF NOT EXISTS {identifier(self.name)} "
@@ -51,8 +61,22 @@ class IndexPlan:
 
     def drop(self) -> str:
         """What undoes it, also after a build that failed half-way."""
+        if self.dialect == "mysql":
+            return f"{self._altered()} DROP INDEX {backticked(self.name)}{_ONLINE}"
         where = qualified(self.db_schema, self.name)
         return f"DROP INDEX CONCURRENTLY IF EXISTS {where}"
+
+    def _altered(self) -> str:
+        parts = [part for part in (self.db_schema, self.table) if part and part != "public"]
+        return f"ALTER TABLE {'.'.join(map(backticked, parts))}"
+
+
+_ONLINE = ", ALGORITHM=INPLACE, LOCK=NONE"
+
+
+def backticked(name: str) -> str:
+    """The name quoted as MySQL quotes identifiers."""
+    return "`" + name.replace("\x00", "").replace("`", "``") + "`"
 
 
 def identifier(name: str) -> str:

@@ -249,7 +249,7 @@ def _rest(total: Statement, rate: StatementRate, since: float) -> StatementRate 
     expected = rate.calls * since
     calls = total.calls - expected
     time_ms = total.total_exec_time_ms - rate.time_ms * since
-    if abs(calls) <= NEXT_TO_NOTHING * expected:
+    if calls <= NEXT_TO_NOTHING * expected:  # less than nothing: it began after the onset
         return StatementRate(0.0, 0.0, 0.0)
     if calls < ENOUGH * expected or time_ms <= 0:
         return None

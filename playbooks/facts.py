@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeVar
 
-from connectors.answers import Answer
+from connectors.answers import Answer, Dialect
 from connectors.contract import Reading
 from playbooks.model import Entity, Evidence, Finding
 from playbooks.observations import Observations, Observed
@@ -30,6 +30,7 @@ class Scene:
     """What a judge looks at: a service and its database, and when the trouble began.
 
     `onset` is None where unknown. `now` is the incident's now. `namespace` helps to word commands.
+    `dialect` is that of the database.
     """
 
     now: datetime
@@ -37,6 +38,7 @@ class Scene:
     service: str | None = None
     database: str | None = None
     namespace: str | None = None
+    dialect: Dialect = "postgresql"
 
 
 class DetailedFinding(Finding):
@@ -64,6 +66,8 @@ def finding(
     known = {name: value for name, value in (facts or {}).items() if value}
     if scene.database and known:
         known.setdefault("database", scene.database)
+    if known and scene.dialect != "postgresql":
+        known.setdefault("dialect", scene.dialect)
     return DetailedFinding(
         judge=ruling.judge,
         state=ruling.state,

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from connectors.answers import Index, Indexes, IndexGain, IndexGains, Table
+from connectors.answers import Dialect, Index, Indexes, IndexGain, IndexGains, Table
 from playbooks.ddl import IndexPlan, identifier, qualified
 from playbooks.deltas import StatementChange
 from playbooks.facts import DetailedFinding, Ruling, Scene, cite, finding, number, of_database, short, unknown
@@ -97,7 +97,7 @@ def index_case(
             continue
         missing.extend(_by_foreign_keys(use, (query, queryid), known, listed.answer.indexes, tables))
         for need in table_needs(use, listed.answer.indexes):
-            found = _missing(need, query, queryid, tables)
+            found = _missing(need, (query, queryid), tables, scene.dialect)
             if found is not None:
                 missing.append(_with_gain(found, gains))
             elif need.serving:
@@ -125,9 +125,13 @@ def _by_foreign_keys(
         if key.target not in {table.name for table in use.tables} or child is None:
             continue
         if child.live_rows >= LARGE_ROWS and not _led(key, indexes):
-            plan = IndexPlan(table=key.table, db_schema=child.db_schema, keys=key.columns)
+            plan = IndexPlan(key.table, child.db_schema, key.columns, dialect=_dialect_of(indexes))
             found.append(MissingIndex(plan, *statement, child.live_rows, parent=key.target))
     return found
+
+
+def _dialect_of(indexes: Sequence[Index]) -> Dialect:
+    return next((index.dialect for index in indexes), "postgresql")
 
 
 def _led(key: ForeignKey, indexes: Sequence[Index]) -> bool:
@@ -148,15 +152,17 @@ def _rank(missing: MissingIndex) -> tuple[float, bool, float, str]:
     return (-gain, missing.half, -(missing.rows or 0.0), missing.plan.table)
 
 
-def _missing(need: TableNeed, query: str, queryid: str, tables: dict[str, Table]) -> MissingIndex | None:
+def _missing(
+    need: TableNeed, statement: tuple[str, str], tables: dict[str, Table], dialect: Dialect
+) -> MissingIndex | None:
     if need.cover not in {"missing", "half"} or need.plan is None:
         return None
     table = tables.get(need.table.name)
     if table is not None and table.live_rows < LARGE_ROWS:
         return None
     schema = need.table.db_schema or (table.db_schema if table else "public")
-    plan = replace(need.plan, db_schema=schema)
-    return MissingIndex(plan, query, queryid, table.live_rows if table else None, need.cover == "half")
+    plan = replace(need.plan, db_schema=schema, dialect=dialect)
+    return MissingIndex(plan, *statement, table.live_rows if table else None, need.cover == "half")
 
 
 def _ratio(gain: IndexGain) -> float:

@@ -65,7 +65,7 @@ def _told(mechanism: Mechanism) -> list[Finding]:
 def _worded(book: Playbook, known: Mapping[str, str], why: str, against: str) -> Wording:
     titles = [words(t, known) for t in (book.title_named, book.title) if t]
     checks = [render(c, known) for c in book.checks]
-    undo = render(book.undo, known) if book.undo else None
+    undo = next(filter(None, (render(c, known) for c in book.undo)), None)
     file = (known.get("migration_path", ""), known.get("migration_text", ""))
     for step in book.next_steps:
         command = render(step.command, known) if step.command else None

@@ -27,7 +27,10 @@ from connectors.questions import (
 )
 
 Row = TypeVar("Row", bound=Frozen)
-_RENAMED = {a.Table: {"schema": "db_schema"}, a.Index: {"schema": "db_schema", "bytes": "size_bytes"}}
+_RENAMED: dict[type[Frozen], dict[str, str]] = {
+    a.Table: {"schema": "db_schema"},
+    a.Index: {"schema": "db_schema", "bytes": "size_bytes"},
+}
 _MOMENTS = frozenset({"last_analyze", "last_autovacuum"})
 _DEEPEST = 100
 

@@ -20,7 +20,10 @@ from connectors.redaction import redacted, redacted_pairs
 NAME = "readings.jsonl"
 Object = dict[str, object]
 _TEXTS = frozenset({"query", "blocked_query", "blocker_query", "filter", "message", "detail", "pattern"})
-_WRITTEN = {a.Table: {"db_schema": "schema"}, a.Index: {"db_schema": "schema", "size_bytes": "bytes"}}
+_WRITTEN: dict[type[Frozen], dict[str, str]] = {
+    a.Table: {"db_schema": "schema"},
+    a.Index: {"db_schema": "schema", "size_bytes": "bytes"},
+}
 
 
 def write(case: Path, found: Sequence[Reading]) -> None:

@@ -9,6 +9,7 @@ SERVERS='prometheus|prometheus|the lab and the metrics live suite
 prometheus-alertmanager|prometheus-alertmanager alertmanager|the lab and the webhook live suite
 victoria-metrics|victoria-metrics|the second metrics server of the live suite
 postgresql-15|/usr/lib/postgresql/15/bin/initdb /usr/lib/postgresql/*/bin/initdb initdb|the lab and the database live suite
+mariadb-server|/usr/sbin/mariadbd|the MySQL and MariaDB live tests
 postgresql-15-hypopg|/usr/share/postgresql/15/extension/hypopg.control|the hypothetical-index live tests'
 
 present() {
