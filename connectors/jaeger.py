@@ -27,6 +27,7 @@ from connectors.questions import CallEdges, SpanSample
 from connectors.sampling_plan import Candidate, Population, Slice, draw, slices, weights
 from connectors.source_checks import clock_check, fresh_check, refused_check, timed
 from connectors.span_selection import of_traces, summaries
+from connectors.spending import Spending
 
 _MOST_SEARCHES = 160
 _OVERDRAWN = 2
@@ -95,7 +96,7 @@ class JaegerConnector:
     def _sample(self, question: SpanSample, now: datetime) -> Reading | Unavailable:
         if question.window.start >= now:
             return shared.unavailable([], "the window lies after now")
-        spending = shared.Spending(self.client, self._budget)
+        spending = Spending(self.client, self._budget)
         pieces = slices(question.window, now)
         services = question.services or self._services()
         plan = _plan(services, pieces, question.most_traces)

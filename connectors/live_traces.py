@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from connectors.answers import SpanSet
 from connectors.codec import sha256
 from connectors.contract import Reading, Source, Unavailable, Window
 from connectors.governor import SourceFailedError
-from connectors.http import HttpClient
 from connectors.otlp import SpanCollector, trace_id
 from connectors.questions import SpanSample
 from connectors.sampling_plan import Candidate, Pick, Slice, Stratum, slice_of
 from connectors.span_selection import TraceSummary, of_traces, summaries, weighted, without_secrets
+from connectors.spending import Asked, Budget
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -33,73 +30,8 @@ Exemplars = Sequence[str] | Callable[[Window], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class TraceBudget:
-    """What one question may cost its store: requests, bytes received, seconds."""
-
-    requests: int = 640
-    bytes: int = 192 * 1024 * 1024
-    seconds: float = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Asked(Generic[T, R]):
-    """What came back for some things asked side by side, in their order, and why others did not."""
-
-    answers: Sequence[tuple[T, R]]
-    failures: Sequence[SourceFailedError]
-    left_out: str = ""
-
-
-class Spending:
-    """Watches one question's budget."""
-
-    def __init__(self, client: HttpClient, budget: TraceBudget) -> None:
-        self._client = client
-        self._budget = budget
-        self._lock = threading.Lock()
-        self._requests = 0
-        self._bytes = client.governor.traffic.bytes
-        self._until = time.monotonic() + budget.seconds
-
-    def spent(self) -> str:
-        """Which limit is reached; empty while none is. Counts one request more where none is."""
-        with self._lock:
-            if self._requests >= self._budget.requests:
-                return f"{self._budget.requests} requests"
-            if self._client.governor.traffic.bytes - self._bytes >= self._budget.bytes:
-                return f"{self._budget.bytes // 1024 // 1024} MiB"
-            if time.monotonic() > self._until:
-                return f"{self._budget.seconds:g} s"
-            self._requests += 1
-            return ""
-
-    def ask(self, things: Sequence[T], ask: Callable[[T], R]) -> Asked[T, R]:
-        """Ask about each, as many at once as the source may be asked, until the budget is spent."""
-
-        def one(thing: T) -> R | SourceFailedError | str:
-            reached = self.spent()
-            if reached:
-                return reached
-            try:
-                return ask(thing)
-            except SourceFailedError as failure:
-                return failure
-
-        if not things:
-            return Asked((), ())
-        with ThreadPoolExecutor(self._client.endpoint.limits.concurrent, thread_name_prefix="traces") as pool:
-            replies = list(pool.map(one, things))
-        answers: list[tuple[T, R]] = []
-        failures: list[SourceFailedError] = []
-        reached = ""
-        for thing, reply in zip(things, replies, strict=True):
-            if isinstance(reply, str):
-                reached = reply
-            elif isinstance(reply, SourceFailedError):
-                failures.append(reply)
-            else:
-                answers.append((thing, reply))
-        return Asked(answers, failures, reached)
+class TraceBudget(Budget):
+    """What one question about traces may cost its store."""
 
 
 def unavailable(failures: Sequence[SourceFailedError], nothing: str) -> Unavailable:

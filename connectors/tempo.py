@@ -35,6 +35,7 @@ from connectors.sampling_plan import (
 )
 from connectors.source_checks import clock_check, fresh_check, refused_check, timed
 from connectors.span_selection import TraceSummary
+from connectors.spending import Spending
 
 _OVERDRAWN = 3
 _FEWEST_SEARCHED = 20
@@ -97,7 +98,7 @@ class TempoConnector:
     def _sample(self, question: SpanSample, now: datetime) -> Reading | Unavailable:
         if question.window.start >= now:
             return shared.unavailable([], "the window lies after now")
-        spending = shared.Spending(self.client, self._budget)
+        spending = Spending(self.client, self._budget)
         pieces = slices(question.window, now)
         limit = max(_OVERDRAWN * question.most_traces // len(pieces), _FEWEST_SEARCHED)
         plan = [_Search(piece, errors) for errors in (False, True) for piece in pieces]
