@@ -165,7 +165,7 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         ("@",),
         re.compile(
-            r"(?<![\w.+/:-])(?!git@)[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,5}"
+            r"(?<![\w.+-])(?!git@)[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,5}"
             r"(?!(?:service|socket|timer|slice|scope|mount|target|local)\b)[A-Za-z]{2,24}\b(?!\.?[\w-])"
         ),
         "[e-mail]",

@@ -12,6 +12,7 @@ from connectors.answers import Ints, SpanSet
 from connectors.redaction import redacted, redacted_pairs
 
 _ERROR = 2
+_REMEMBERED = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +93,19 @@ def without_secrets(spans: SpanSet) -> SpanSet:
     return replace(
         spans,
         name=tuple(_text(name) for name in spans.name),
-        attributes=tuple(dict(_pair(*item) for item in each.items()) for each in spans.attributes),
-        events=tuple(tuple(_text(event) for event in events) for events in spans.events),
+        attributes=tuple(dict(_clean(*item) for item in each.items()) for each in spans.attributes),
+        events=tuple(tuple(map(redacted, events)) for events in spans.events),
     )
 
 
 @lru_cache(maxsize=8_192)  # the same few texts come with thousands of spans
 def _text(text: str) -> str:
     return redacted(text)
+
+
+def _clean(name: str, value: str) -> tuple[str, str]:
+    """The pair without secrets; long values are not worth the memory to remember them."""
+    return _pair(name, value) if len(value) <= _REMEMBERED else redacted_pairs([(name, value)])[0]
 
 
 @lru_cache(maxsize=32_768)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import socket
+import ssl
 import struct
+import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -265,6 +270,101 @@ def test_the_path_of_the_endpoint_stays_in_front(opened: list[HttpClient]) -> No
     with answering(server := Server(reply())) as url:
         client(opened, url + "/tenant/a/").get("/api/search", {"q": "{ a = 1 }"})
     assert server.heads[0].startswith("GET /tenant/a/api/search?q=%7B")
+
+
+def test_a_forward_proxy_is_asked_for_the_whole_address(opened: list[HttpClient]) -> None:
+    with answering(server := Server(reply(body=b"[3]"))) as url:
+        made = client(opened, "http://tempo.example:3200", proxy=url)
+        assert made.get("api/echo").json() == [3]
+    assert server.heads[0].startswith("GET http://tempo.example:3200/api/echo ")
+
+
+def test_a_proxy_of_the_environment_is_not_taken(
+    opened: list[HttpClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with answering(Server(reply(body=b"[4]"))) as url:
+        assert client(opened, url).get("api").json() == [4]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A throw-away certificate of 127.0.0.1 with its key, signed by itself."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed: no certificate can be made")
+    file = tmp_path_factory.mktemp("tls") / "both.pem"
+    key = [
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-keyout",
+        str(file) + ".key",
+    ]
+    about = [
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-days",
+        "2",
+        "-out",
+        str(file),
+    ]
+    subprocess.run([openssl, "req", "-x509", *key, *about], check=True, capture_output=True)
+    file.write_text(file.read_text() + Path(f"{file}.key").read_text())
+    return file
+
+
+@contextmanager
+def secured(certificate: Path, trickled: bool = False) -> Iterator[str]:
+    """An HTTPS server that answers each connection once."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    listener = context.wrap_socket(socket.create_server(("127.0.0.1", 0)), server_side=True)
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65_536)
+                    for part in [bytes([byte]) for byte in reply()] if trickled else [reply()]:
+                        connection.sendall(part)
+                        time.sleep(0.05 if trickled else 0)
+            except ssl.SSLError:
+                continue  # the client did not trust the certificate
+            except OSError:
+                return
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)
+
+
+def test_a_certificate_is_checked_against_the_named_bundle(
+    opened: list[HttpClient], certificate: Path
+) -> None:
+    with secured(certificate) as url:
+        assert client(opened, url, ca_file=str(certificate)).get("api").json() == {}
+        with pytest.raises(SourceFailedError, match="CERTIFICATE_VERIFY_FAILED"):
+            client(opened, url).get("api")
+        assert client(opened, url, verify=False).get("api").json() == {}
+
+
+def test_the_time_limit_holds_under_tls_too(opened: list[HttpClient], certificate: Path) -> None:
+    with (
+        secured(certificate, trickled=True) as url,
+        pytest.raises(SourceFailedError, match="no whole answer"),
+    ):
+        client(opened, url, ca_file=str(certificate)).get("api")
 
 
 def test_connections_are_kept_and_shared_between_threads(opened: list[HttpClient]) -> None:

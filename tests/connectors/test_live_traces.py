@@ -30,7 +30,7 @@ NOW = datetime(2026, 6, 18, 15, 6, 7, tzinfo=UTC)
 HOUR = Window(start=NOW - timedelta(hours=1), end=NOW)
 ONSET = NOW - timedelta(minutes=12)
 LIMITS = Limits(timeout_seconds=5, attempts=1, failures=1000)
-SHOP = list(shop(HOUR.start.timestamp(), NOW.timestamp() - 30, ONSET.timestamp(), every=8.0))
+SHOP = list(shop(HOUR.start.timestamp(), NOW.timestamp() - 30, ONSET.timestamp(), every=9.0))
 
 
 @dataclass
@@ -69,7 +69,7 @@ def full(stores: Stores) -> Stores:
 
 
 def sample(connector: TempoConnector | JaegerConnector, **more: object) -> Reading:
-    question = SpanSample.model_validate({"window": HOUR, "most_traces": 60, **more})
+    question = SpanSample.model_validate({"window": HOUR, "most_traces": 40, **more})
     reply = connector.ask(question, now=NOW)
     assert isinstance(reply, Reading), reply
     return reply
@@ -115,9 +115,9 @@ def test_the_sample_is_balanced_over_the_onset_and_holds_failures(full: Stores, 
     reading = sample(getattr(full, kind))
     briefs = summaries(spans_of(reading)).values()
     during = [each for each in briefs if each.start >= ONSET.timestamp()]
-    assert 50 <= len(briefs) <= 60
+    assert 32 <= len(briefs) <= 40
     assert 0.3 < len(during) / len(briefs) < 0.7
-    assert sum(each.error for each in during) >= 3
+    assert sum(each.error for each in during) >= 2
     assert {each.name for each in briefs} == {"POST /checkout", "GET /cart"}
 
 
