@@ -27,6 +27,8 @@ _INFORMATION, _MOST_INFORMATION = 0.16, 0.25
 _FAULT_FREE_LABELS = 5.0
 _OFFSETS = np.arange(-400, 401) / 100.0
 _SURE = 0.6
+# Log-odds beyond which a claim is read as being of these: where the curve is flat no wrong could teach.
+_TEACHES = 3.0
 # Ten rights on thin evidence, and no wrong, before it may be believed at 0.8.
 _THIN_PRIOR = 100.0
 _CHANCES = np.arange(1, 2000) / 2000.0
@@ -92,7 +94,8 @@ def _score(model: Calibration, outcome: Outcome) -> float:
 
 def _raw_score(model: Calibration, raw: float) -> float:
     p = min(max(raw, EDGE), 1.0 - EDGE)
-    return model.offset + model.rise * math.log(p) - model.fall * math.log1p(-p)
+    score = model.offset + model.rise * math.log(p) - model.fall * math.log1p(-p)
+    return min(max(score, -_TEACHES), _TEACHES)
 
 
 def _cap(model: Calibration, traits: Traits) -> float:
