@@ -95,7 +95,7 @@ def work_of(method: str, size: int) -> Callable[[], object]:
 
 
 def measure(method: str, size: int) -> dict[str, float]:
-    """Median processor seconds, which a busy machine hardly changes, and peak memory in MB, of this process."""
+    """Median processor seconds, which hardly depend on the machine's load, and peak memory in MB."""
     work = work_of(method, size)
     data = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     taken = []
