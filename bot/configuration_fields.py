@@ -32,6 +32,7 @@ from connectors.redaction import SECRET_NAME
 _MOST_SECRET_BYTES = 64 * 1024
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(ms|s|m|h|d)")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PASSWORD = re.compile(r"password\s*=|://[^/@\s]*:[^/@\s]*@", re.IGNORECASE)
 _REFERENCE = "write {env: NAME} or {file: PATH}"
 
 
@@ -136,6 +137,14 @@ def _header(value: object, handler: Callable[[object], object], info: Validation
     return handler(_revealed(value, info) if isinstance(value, Mapping) else value)
 
 
+def _dsn(value: object, handler: Callable[[object], object], info: ValidationInfo) -> object:
+    if isinstance(value, Mapping):
+        return handler(_revealed(value, info))
+    if isinstance(value, str) and _PASSWORD.search(value):
+        raise wrong(f"a connection string with a password is a secret: {_REFERENCE}")
+    return handler(value)
+
+
 _SECRET_SCHEMA = {
     "oneOf": [
         {
@@ -160,6 +169,12 @@ Header = Annotated[
     WrapValidator(_header),
     WithJsonSchema({"oneOf": [{"type": "string"}, *_SECRET_SCHEMA["oneOf"]]}),
 ]
+Dsn = Annotated[
+    SecretStr,
+    WrapValidator(_dsn),
+    WithJsonSchema({"oneOf": [{"type": "string"}, *_SECRET_SCHEMA["oneOf"]]}),
+]
+"""A connection string: written out only where it holds no password."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
 

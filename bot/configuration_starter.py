@@ -34,6 +34,11 @@ sources:
 #-  - kind: jaeger
 #-    url: http://127.0.0.1:16686
 
+  # Databases: `firstcause sql-role --database shop` prints the role that can look and cannot act.
+#-  - kind: postgres
+#-    database: shop                     # what series call `datname`
+#-    dsn: {env: SHOP_DSN}               # host=… dbname=shop user=firstcause password=…
+
   # Repositories: what was rolled out, its code and its migrations. docs/sources/changes.md
 #-  - kind: git
 #-    path: ../shop                      # a local clone, as fresh as its last fetch

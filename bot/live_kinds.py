@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -16,6 +17,8 @@ from bot.configuration_fields import (
     BasicFields,
     BoundsFields,
     CertificateFields,
+    Dsn,
+    Duration,
     Header,
     HttpUrl,
     LocalPath,
@@ -37,7 +40,6 @@ class SourceFields(Frozen):
 
     kind: str
     name: Name | None = None
-    limits: BoundsFields = BoundsFields()
 
     @property
     def title(self) -> str:
@@ -49,6 +51,7 @@ class HttpFields(SourceFields):
     """What every source behind HTTP is told."""
 
     url: HttpUrl
+    limits: BoundsFields = BoundsFields()
     token: Secret | None = Field(default=None, description="sent as Authorization: Bearer")
     basic: BasicFields | None = None
     headers: Mapping[str, Header] = Field(default_factory=dict)
@@ -130,6 +133,43 @@ def _prometheus(fields: PrometheusFields, ground: Ground) -> LiveConnector:
     from connectors.prometheus.connector import PrometheusConnector
 
     return PrometheusConnector(fields.endpoint(), mapping=Written(ground.written), matchers=fields.matchers)
+
+
+class DatabaseBoundsFields(Frozen):
+    """What one database may be asked."""
+
+    statement: Duration = timedelta(seconds=5)
+    connections: int = Field(default=2, ge=1, le=8)
+    plan_cost: float = Field(default=1_000_000.0, gt=0, description="in the planner's units")
+
+
+class PostgresFields(SourceFields):
+    """One PostgreSQL database, through a role that can look and cannot act (firstcause sql-role)."""
+
+    kind: Literal["postgres"]
+    database: Name = Field(description="what series call `datname`")
+    dsn: Dsn
+    replica: Dsn | None = None
+    bounds: DatabaseBoundsFields = DatabaseBoundsFields()
+
+    @property
+    def title(self) -> str:
+        """The database it serves."""
+        return f"{self.kind}/{self.database}"
+
+
+def _postgres(fields: PostgresFields, _: Ground) -> LiveConnector:
+    from connectors.postgres.connector import Instance, PostgresConnector
+    from connectors.postgres.limits import Limits
+
+    bounds = fields.bounds
+    limits = Limits(
+        statement=bounds.statement.total_seconds(),
+        connections=bounds.connections,
+        plan_cost=bounds.plan_cost,
+    )
+    replica = fields.replica.get_secret_value() if fields.replica is not None else None
+    return PostgresConnector(Instance(fields.database, fields.dsn.get_secret_value(), replica, limits))
 
 
 class RepositoryFields(SourceFields):
@@ -277,6 +317,7 @@ KINDS: Mapping[str, Kind[Any]] = {
     "prometheus": Kind(PrometheusFields, _prometheus, "metrics"),
     "tempo": Kind(TempoFields, _tempo, "traces"),
     "jaeger": Kind(JaegerFields, _jaeger, "traces"),
+    "postgres": Kind(PostgresFields, _postgres, "a database's catalogue, statistics and plans"),
     "git": Kind(GitFields, _git, "commits and migrations"),
     "github": Kind(GitHubFields, _github, "commits, migrations and deployments"),
     "gitlab": Kind(GitLabFields, _gitlab, "commits, migrations and deployments"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors import answers as a
+from connectors.case.database_kept import KEPT
 from connectors.contract import Frozen, Reading
 from connectors.questions import DatabaseQuestion, HypotheticalIndexes
 from connectors.recording.documents import iso
@@ -38,6 +39,9 @@ def _lines(reading: Reading) -> Iterator[Object]:
     maker = _MAKERS.get(type(reading.answer))
     if maker is not None:
         yield from maker(reading)
+    elif type(reading.question) in KEPT and isinstance(reading.answer, Frozen):
+        name, _ = KEPT[type(reading.question)]
+        yield _database(reading, name, reading.at, _tree(reading.answer.model_dump(mode="json")))
 
 
 def _database(reading: Reading, question: str, at: datetime, answer: object, **more: object) -> Object:
@@ -55,6 +59,13 @@ def _row(row: Frozen) -> Object:
 
 def _clean(name: str, value: object) -> object:
     return redacted(value) if name in _TEXTS and isinstance(value, str) else value
+
+
+def _tree(value: object) -> object:
+    """A nested answer, its free texts redacted."""
+    if isinstance(value, dict):
+        return {name: _clean(name, _tree(inner)) for name, inner in value.items()}
+    return [_tree(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _statements(reading: Reading) -> Iterator[Object]:

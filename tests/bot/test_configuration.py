@@ -121,6 +121,12 @@ BAD = {
     "sources:\n  - {kind: prometheus, url: 'http://a'}\nservices:\n  cart:\n    databases: shop\n": (
         "line 5: services.cart.databases: must be a valid tuple"
     ),
+    f"sources:\n  - kind: postgres\n    database: a\n    dsn: host=b password={SECRET}\n": (
+        "line 4: sources[0].dsn: a connection string with a password is a secret"
+    ),
+    f"sources:\n  - kind: postgres\n    database: a\n    dsn: postgresql://me:{SECRET}@b/a\n": (
+        "line 4: sources[0].dsn: a connection string with a password is a secret"
+    ),
     "source: []\n": "line 1: source: unknown key; the nearest known is `sources`",
     "sources:\n  - {kind: prometheus, url: 'http://a'}\nformat: 2\n": "line 3: format: must be 1",
     "a: &a [1]\nb: *a\n": "line 2: not readable YAML: aliases are not read",
