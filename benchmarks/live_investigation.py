@@ -93,7 +93,7 @@ def stocked(services: int, each: int) -> Iterator[Series]:
             if service % 50 == 0 and number < 20:
                 values[-trouble:] *= 6.0 if service == 0 else 2.0
             labels = {
-                "namespace": "shop", "service": f"s{service}", "pod": f"s{service}-6c9f8d7b5-{number % 4}x2x9",
+                "namespace": "shop", "service": f"s{service}", "pod": f"s{service}-6c9f8d7b5-{number % 4}x",
                 "route": f"/r{number // len(NAMES)}",
             }  # fmt: skip
             yield NAMES[number % len(NAMES)], labels, list(zip(times, values.tolist(), strict=True))
