@@ -12,6 +12,18 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from connectors.cluster_facts import (
+    Autoscaler,
+    Condition,
+    Configuration,
+    NetworkRule,
+    PlaneCheck,
+    Probe,
+    Quota,
+    ServiceEndpoints,
+    VolumeClaim,
+    Workload,
+)
 from connectors.contract import Frozen, Instant
 from connectors.database_answers import DatabaseAnswer
 from connectors.exemplars import Exemplars
@@ -199,6 +211,11 @@ class Container(Frozen):
     last_exit_at: Instant | None = None
     memory_limit_bytes: float | None = None
     cpu_limit_cores: float | None = None
+    memory_request_bytes: float | None = None
+    cpu_request_cores: float | None = None
+    waiting_message: str = ""
+    last_exit_code: int | None = None
+    probes: tuple[Probe, ...] = ()
 
 
 class Pod(Frozen):
@@ -215,6 +232,8 @@ class Pod(Frozen):
     commit: str | None = None
     started_at: Instant | None = None
     containers: tuple[Container, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    reason: str = ""
 
 
 class Node(Frozen):
@@ -222,10 +241,16 @@ class Node(Frozen):
 
     name: str
     troubles: tuple[str, ...] = ()
+    unschedulable: bool = False
+    conditions: tuple[Condition, ...] = ()
 
 
 class Rollout(Frozen):
-    """One revision of a workload: what it runs and when it came."""
+    """One revision of a workload: what it runs, when it came, who brought it and what it changed.
+
+    `at` is when the revision last became the current one, as far as is known. `differences` are against
+    the revision before: "image 1.9.0 -> 2.0.0", "POOL_SIZE 20 -> 5"; secrets are named without values.
+    """
 
     namespace: str
     workload: str
@@ -236,6 +261,8 @@ class Rollout(Frozen):
     commit: str | None = None
     replicas: int | None = None
     environment: tuple[tuple[str, str], ...] = ()
+    author: str = ""
+    differences: tuple[str, ...] = ()
 
 
 class ClusterEvent(Frozen):
@@ -252,12 +279,24 @@ class ClusterEvent(Frozen):
 
 
 class ClusterState(Frozen):
-    """The cluster as it stands, with the events still kept."""
+    """The cluster as it stands, with the events still kept.
+
+    `unread`: the kinds ("Event") that could not be read, wholly or in part: their absence says nothing.
+    """
 
     pods: tuple[Pod, ...] = ()
     nodes: tuple[Node, ...] = ()
     rollouts: tuple[Rollout, ...] = ()
     events: tuple[ClusterEvent, ...] = ()
+    workloads: tuple[Workload, ...] = ()
+    autoscalers: tuple[Autoscaler, ...] = ()
+    quotas: tuple[Quota, ...] = ()
+    services: tuple[ServiceEndpoints, ...] = ()
+    volume_claims: tuple[VolumeClaim, ...] = ()
+    network_rules: tuple[NetworkRule, ...] = ()
+    configurations: tuple[Configuration, ...] = ()
+    plane: tuple[PlaneCheck, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 Dialect = Literal["postgresql", "mysql"]

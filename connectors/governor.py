@@ -61,6 +61,10 @@ class Traffic:
     bytes: int = 0
 
 
+class LeftAloneError(SourceFailedError):
+    """A source that failed too often is not asked for a while."""
+
+
 class Governor:
     """Guards one source instance. Safe to use from several threads.
 
@@ -90,10 +94,14 @@ class Governor:
         Raises:
             SourceFailedError: no answer, or the source is being left alone.
         """
+        earlier: SourceFailedError | None = None
         for attempt in range(1, self.limits.attempts + 1):
             try:
                 return self._once(call)
             except SourceFailedError as failure:
+                if earlier is not None and isinstance(failure, LeftAloneError):
+                    raise earlier from failure  # why it failed says more than that it rests since
+                earlier = failure
                 pause = failure.retry_after if failure.retry_after is not None else 0.2 * attempt
                 if (
                     not failure.retry
@@ -123,7 +131,7 @@ class Governor:
             now = self._clock()
             if now < self._rests_until:
                 left = self._rests_until - now
-                raise SourceFailedError(
+                raise LeftAloneError(
                     f"{self.name}: left alone for {left:.0f} s more after {self._failed} failures in a row",
                     counts=False,
                 )

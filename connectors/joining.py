@@ -164,12 +164,12 @@ def _patterns(answers: Sequence[Answer]) -> Answer:
 
 
 def _clusters(answers: Sequence[Answer]) -> Answer:
-    states = cast("Sequence[ClusterState]", answers)
-    return ClusterState(
-        pods=tuple(pod for each in states for pod in each.pods),
-        nodes=tuple(node for each in states for node in each.nodes),
-        rollouts=tuple(rollout for each in states for rollout in each.rollouts),
-        events=tuple(event for each in states for event in each.events),
+    """Everything that stands in any of them; every part of the state is a list."""
+    return ClusterState.model_validate(
+        {
+            part: tuple(entry for each in answers for entry in getattr(each, part))
+            for part in ClusterState.model_fields
+        }
     )
 
 

@@ -172,6 +172,8 @@ def _quiet(place: _Place, judge: str, told: str) -> DetailedFinding:
     """A no, when there are pods that could have shown it."""
     if not place.pods:
         return unknown(judge, "no pod of the service is known", place.scene)
+    if unread := {"Event", "Pod"} & set(place.observed.answer.unread):
+        return unknown(judge, f"not all was read: {', '.join(sorted(unread))}", place.scene)
     why = f"none of {len(place.pods)} pods was {told} since {place.since:%H:%M:%S}"
     return _verdict(place, Ruling(judge=judge, state="no", why=why, strength=4.0))
 
@@ -266,7 +268,7 @@ def _node_pressure(place: _Place) -> DetailedFinding:
         if e.at >= place.since and e.reason in _NODE_REASONS and (e.name in on or e in place.events)
     ]
     if not troubled and not events:
-        if not place.nodes:
+        if not place.nodes or {"Event", "Node"} & set(place.observed.answer.unread):
             return unknown("node_pressure", "the nodes under the service are not known", place.scene)
         why = f"none of the {len(place.nodes)} nodes under the service reports trouble"
         return _verdict(place, Ruling(judge="node_pressure", state="no", why=why, strength=4.0))
@@ -280,8 +282,15 @@ def _node_pressure(place: _Place) -> DetailedFinding:
 
 
 def _at_most(place: _Place) -> DetailedFinding:
-    """An autoscaler at its ceiling. Autoscalers say so in conditions; only events are known here."""
+    """An autoscaler at its ceiling: by its own condition where autoscalers are known, else by events."""
     judge = "replicas_at_most"
+    workloads = {(p.namespace, p.workload) for p in place.pods if p.workload}
+    scalers = [s for s in place.observed.answer.autoscalers if (s.namespace, s.workload) in workloads]
+    for scaler in scalers:
+        if any(c.type == "ScalingLimited" and c.reason == "TooManyReplicas" for c in scaler.conditions):
+            why = f"autoscaler {scaler.name} wants more than its {scaler.most} replicas"
+            why += f" ({', '.join(scaler.metrics)})" if scaler.metrics else ""
+            return _verdict(place, Ruling(judge=judge, state="yes", why=why, strength=5.0), place.facts())
     words = ("maxreplicas", "maximum replica", "at max", "scalinglimited")
     told = [
         e
@@ -300,6 +309,8 @@ def _innocent(findings: Sequence[DetailedFinding], place: _Place) -> DetailedFin
     if not place.pods:
         return unknown("cluster_innocent", "no pod of the service is known", place.scene)
     ready = sum(p.ready is not False for p in place.pods)
+    if not seen and {"Event", "Pod"} & set(place.observed.answer.unread):
+        return unknown("cluster_innocent", "not all of the cluster could be read", place.scene)
     if seen:
         why = f"the cluster shows: {'; '.join(f.judge for f in seen)}"
         return _verdict(place, Ruling(judge="cluster_innocent", state="no", why=why, strength=4.0))

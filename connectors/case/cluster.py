@@ -13,7 +13,7 @@ from connectors.case.reader import Found, Once, missing, span_text, unasked, unt
 from connectors.case.readings import NAME as READINGS
 from connectors.case.readings import Readings, Recording
 from connectors.contract import Question, Source, Unavailable
-from connectors.kubernetes_objects import read_cluster
+from connectors.kubernetes_objects import narrowed, read_cluster
 from connectors.questions import ClusterSnapshot
 
 NAME = "kubernetes.json"
@@ -49,7 +49,8 @@ class ClusterReader:
         items = self._items.get()
         if items is None:
             return Unavailable(self.source, f"{NAME} is not a list of Kubernetes objects")
-        state = _chosen(read_cluster(items, now, self._service_of), question, now)
+        state = read_cluster(items, now, self._service_of)
+        state = narrowed(state, question.namespaces, question.window, now)
         end = until(question.window, now)
         counts = f"{len(state.pods)} pods, {len(state.rollouts)} rollouts, {len(state.events)} events"
         return Found(state, f"{NAME}: {counts}, {span_text(question.window.start, end)}", end)
@@ -60,9 +61,10 @@ class ClusterReader:
         if not read:
             return missing(self.source, NAME)
         try:
-            state = _chosen(ClusterState.model_validate(read[-1].answer), question, now)
+            held = ClusterState.model_validate(read[-1].answer)
         except ValueError:
             return Unavailable(self.source, f"{READINGS}: the cluster's state cannot be read")
+        state = narrowed(held, question.namespaces, question.window, now)
         counts = f"{len(state.pods)} pods, {len(state.rollouts)} rollouts, {len(state.events)} events"
         return Found(state, f"{READINGS}: {counts}, as read at {read[-1].at:%FT%TZ}", read[-1].at)
 
@@ -85,21 +87,3 @@ class ClusterReader:
 
 def _is_state(recording: Recording) -> bool:
     return recording.connector == "cluster" and recording.question == STATE
-
-
-def _chosen(state: ClusterState, question: ClusterSnapshot, now: datetime) -> ClusterState:
-    """What the question asks for: its namespaces, and of the events those in its window."""
-    spaces = frozenset(question.namespaces)
-    start, end = question.window.start, until(question.window, now)
-
-    def wanted(namespace: str) -> bool:
-        return not spaces or namespace in spaces
-
-    return ClusterState(
-        pods=tuple(pod for pod in state.pods if wanted(pod.namespace)),
-        nodes=state.nodes,
-        rollouts=tuple(rollout for rollout in state.rollouts if wanted(rollout.namespace)),
-        events=tuple(
-            e for e in state.events if start <= e.at <= end and (wanted(e.namespace) or e.kind == "Node")
-        ),
-    )

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from connectors.answers import ClusterState, Container, Rollout
-from connectors.kubernetes_objects import REDACTED, environment, quantity
+from connectors.kubernetes_json import quantity
+from connectors.kubernetes_templates import REDACTED, environment
 from connectors.questions import ClusterSnapshot
 from tests.connectors.small_case import MANIFEST, WIDE, SmallCase, answered, iso, minute, refused, window
 from tests.connectors.small_cluster import deployment, event, owned_by, pod, replica_set, thing
@@ -96,6 +97,7 @@ def test_rollouts_come_by_revision(case: SmallCase) -> None:
         commit="c0ffee",
         replicas=3,
         environment=(("POOL_SIZE", "20"),),
+        differences=("image shop/checkout:9 -> shop/checkout:10",),
     )
 
 

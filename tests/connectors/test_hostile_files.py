@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import connectors.case
-import connectors.kubernetes_objects
 import connectors.otlp
 from connectors import questions
 from connectors.case.database_kept import KEPT
@@ -40,7 +39,7 @@ def _field_names() -> list[str]:
     readers = (
         *package.glob("*.py"),
         Path(connectors.otlp.__file__),
-        Path(connectors.kubernetes_objects.__file__),
+        *package.parent.glob("kubernetes_*.py"),
     )
     words = {word for file in readers for word in re.findall(r'"([A-Za-z_][\w .]*)"', file.read_text())}
     return sorted(words)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from connectors import answers as a
+from connectors.cluster_facts import Autoscaler, Condition
 from connectors.questions import ClusterSnapshot
 from playbooks.cluster import judge_cluster
 from playbooks.model import Finding
@@ -51,6 +52,30 @@ def test_a_quiet_cluster_is_innocent() -> None:
     found = told(pod())
     assert yes(found) == {"cluster_innocent"}
     assert found["pod_oom_killed"].state == found["node_pressure"].state == "no"
+
+
+@pytest.mark.parametrize("kind", ["Event", "Pod"])
+def test_a_cluster_that_was_not_wholly_read_is_not_called_quiet(kind: str) -> None:
+    state = a.ClusterState(pods=(pod(),), nodes=(a.Node(name="node-a"),), unread=(kind,))
+    found = by_judge(judge_cluster(observed(reading(ClusterSnapshot(window=WINDOW), state)), SCENE))
+    assert {found[judge].state for judge in ("cluster_innocent", "pod_oom_killed", "probe_failures")} == {
+        "unknown"
+    }
+
+
+def test_an_autoscaler_that_wants_more_than_it_may_is_at_its_ceiling() -> None:
+    limited = Condition(type="ScalingLimited", status="True", reason="TooManyReplicas")
+    scaler = Autoscaler(
+        namespace="shop", name="checkout", workload="deployment/checkout", most=4, conditions=(limited,)
+    )
+    state = a.ClusterState(pods=(pod(),), autoscalers=(scaler,))
+    found = by_judge(judge_cluster(observed(reading(ClusterSnapshot(window=WINDOW), state)), SCENE))
+    assert found["replicas_at_most"].state == "yes"
+    other = state.model_copy(
+        update={"autoscalers": (scaler.model_copy(update={"workload": "deployment/cart"}),)}
+    )
+    found = by_judge(judge_cluster(observed(reading(ClusterSnapshot(window=WINDOW), other)), SCENE))
+    assert found["replicas_at_most"].state == "unknown"
 
 
 def test_a_cluster_not_asked_or_without_the_service_is_unknown() -> None:
