@@ -19,6 +19,7 @@ from bot.commands import (
     investigate,
     record,
     schema,
+    serve,
     services,
     sql_role,
     version,
@@ -69,6 +70,7 @@ app.command()(demo.demo)
 app.command()(init.init)
 app.command(epilog=doctor.DOCTOR_CODES)(doctor.doctor)
 app.command()(services.services)
+app.command()(serve.serve)
 app.command()(bench.bench)
 app.command()(version.version)
 app.command()(schema.schema)

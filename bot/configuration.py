@@ -17,7 +17,7 @@ from typing import Annotated, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, Field, ValidationError
 
 from bot import configuration_text
-from bot.configuration_fields import Duration, LocalPath, Name, Vault
+from bot.configuration_fields import Duration, LocalPath, Name, Secret, Vault
 from bot.configuration_text import Text, Where
 from bot.errors import BadInputError
 from bot.live_kinds import KINDS, SourceFields
@@ -51,6 +51,15 @@ class InvestigationFields(Frozen):
     discovery: Duration = timedelta(seconds=5)
 
 
+class ServeFields(Frozen):
+    """What `firstcause serve` listens for. Without a token there is no `POST /changes`."""
+
+    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}$")] = "127.0.0.1:8088"
+    changes_token: Secret | None = Field(
+        default=None, description="who may tell changes: 16 characters at least, sent as a bearer token"
+    )
+
+
 class _Rest(Frozen):
     """Everything in the file but its sources, which are told apart by their kind first."""
 
@@ -59,6 +68,7 @@ class _Rest(Frozen):
     services: dict[str, ServiceFields] = Field(default_factory=dict)
     backstage: tuple[LocalPath, ...] = ()
     investigation: InvestigationFields = InvestigationFields()
+    serve: ServeFields = ServeFields()
     store: LocalPath | None = None
 
 
@@ -71,6 +81,7 @@ class Configuration:
     services: Mapping[str, ServiceFields]
     backstage: tuple[str, ...]
     investigation: InvestigationFields
+    serve: ServeFields
     store: Path | None
 
 
@@ -108,6 +119,7 @@ def load(path: Path) -> Configuration:
         services=rest.services,
         backstage=rest.backstage,
         investigation=rest.investigation,
+        serve=rest.serve,
         store=Path(rest.store) if rest.store else None,
     )
 

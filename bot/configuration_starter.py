@@ -57,6 +57,13 @@ sources:
 #-    token: {env: PAGERDUTY_API_KEY}    # a read-only REST API key
 #-  - kind: changes
 
+  # The inside of a database, read-only: docs/sources/mysql.md
+#-  - kind: mysql
+#-    name: legacy
+#-    host: 127.0.0.1
+#-    database: legacy
+#-    password: {env: MYSQL_PASSWORD}
+
 # What is written here counts before what is discovered from the sources; leave out what can be discovered.
 #-services:
 #-  checkout:
@@ -74,6 +81,11 @@ investigation:
   since: 30m        # how long the trouble has lasted, where neither --since nor an alert says it
 #-  baseline: 1h    # how long before that counts as usual (default: twice `since`, 1h at least)
   budget: 60s       # how long to investigate before a partial answer
+
+# What `firstcause serve` listens for: POST /changes. docs/sources/changes.md
+#-serve:
+#-  listen: 127.0.0.1:8088
+#-  changes_token: {env: FIRSTCAUSE_CHANGES_TOKEN}   # 16 characters at least
 
 # Where the record is kept; default: the state directory of the user.
 #-store: firstcause.db

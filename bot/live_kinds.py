@@ -313,6 +313,29 @@ def _jaeger(fields: JaegerFields, ground: Ground) -> LiveConnector:
     return JaegerConnector(fields.endpoint(), exemplars=ground.colleagues.exemplars)
 
 
+class MySqlFields(SourceFields):
+    """One database of a MySQL or MariaDB server; `database` is what its series call `datname`."""
+
+    kind: Literal["mysql"]
+    host: str = "127.0.0.1"
+    port: int = Field(default=3306, ge=1, le=65535)
+    database: Name
+    user: str = "firstcause"
+    password: Secret
+    ca_file: LocalPath | None = None
+
+
+def _mysql(fields: MySqlFields, ground: Ground) -> LiveConnector:
+    from connectors.mysql.connector import MySqlConnector
+    from connectors.mysql.wall import Address
+
+    del ground  # a database needs nothing of the other sources
+    password = fields.password.get_secret_value()
+    return MySqlConnector(
+        Address(fields.host, fields.database, fields.user, password, fields.port, fields.ca_file)
+    )
+
+
 KINDS: Mapping[str, Kind[Any]] = {
     "prometheus": Kind(PrometheusFields, _prometheus, "metrics"),
     "tempo": Kind(TempoFields, _tempo, "traces"),
@@ -322,6 +345,7 @@ KINDS: Mapping[str, Kind[Any]] = {
     "github": Kind(GitHubFields, _github, "commits, migrations and deployments"),
     "gitlab": Kind(GitLabFields, _gitlab, "commits, migrations and deployments"),
     "pagerduty": Kind(PagerDutyFields, _pagerduty, "change events"),
+    "mysql": Kind(MySqlFields, _mysql, "the inside of a MySQL or MariaDB database"),
     "changes": Kind(ToldFields, _told, "changes that were told"),
 }
 

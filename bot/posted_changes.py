@@ -62,6 +62,16 @@ class PostedChanges:
             rows = self._connection.execute(query, (_written(window.start), _written(window.end))).fetchall()
         return [Change.model_validate_json(body) for (body,) in rows]
 
+    def usable(self) -> bool:
+        """Whether a change could be kept now."""
+        try:
+            with self._lock:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.rollback()
+        except sqlite3.Error:
+            return False
+        return True
+
     def close(self) -> None:
         """Give the file back."""
         with self._lock:
