@@ -34,8 +34,9 @@ class Instance:
     """One configured database. `dsn` and `replica` are secrets; `database` is what series call `datname`."""
 
     database: str
-    dsn: str
-    replica: str | None = None
+    dsn: str = field(repr=False)
+    replica: str | None = field(default=None, repr=False)
+    title: str = ""
     limits: Limits = field(default_factory=Limits)
     sample_seconds: float = 1.5
 
@@ -51,7 +52,7 @@ class PostgresConnector:
     @property
     def name(self) -> str:
         """The instance's name."""
-        return f"postgres/{self._instance.database}"
+        return self._instance.title or f"postgres/{self._instance.database}"
 
     @property
     def questions(self) -> frozenset[type[Question]]:

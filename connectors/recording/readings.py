@@ -129,6 +129,19 @@ def _gains(reading: Reading) -> Iterator[Object]:
         )
 
 
+def _kept(reading: Reading) -> Iterator[Object]:
+    """An answer that a case holds as it is, its free texts redacted."""
+    assert isinstance(reading.answer, Frozen)
+    name, _ = KEPT[type(reading.question)]
+    yield _database(reading, name, reading.at, _deep(reading.answer.model_dump(mode="json")))
+
+
+def _deep(value: object, name: str = "") -> object:
+    if isinstance(value, dict):
+        return {key: _deep(inner, key) for key, inner in value.items()}
+    return [_deep(inner) for inner in value] if isinstance(value, list) else _clean(name, value)
+
+
 def _cluster(reading: Reading) -> Iterator[Object]:
     """The cluster as it was read: the kubectl form would need what the answer does not hold any more."""
     state = reading.answer
@@ -192,4 +205,5 @@ _MAKERS: dict[type, Callable[[Reading], Iterator[Any]]] = {
     a.ClusterState: _cluster,
     a.PatternCounts: _patterns,
     a.StatusFeeds: _status,
+    **{kind: _kept for _, kind in KEPT.values()},
 }

@@ -10,9 +10,12 @@ import pytest
 from bot import incidents
 from bot.investigation import Investigator, Options, Outcome
 from connectors.case import CaseSources, open_case
+from connectors.codec import sha256
 from connectors.contract import Question, Reading, Source, Sources, Unavailable
+from connectors.database_answers import ConnectionGroup, ConnectionUse
 from connectors.errors import CaseError
 from connectors.normal import normal
+from connectors.questions import ConnectionsInUse
 from connectors.recording import save
 from graph.record import MemoryRecord
 from playbooks.model import Incident
@@ -80,3 +83,16 @@ def test_a_directory_that_holds_something_is_not_written_into(tmp_path: Path) ->
     with pytest.raises(CaseError, match="not overwritten"):
         save(tmp_path, case.manifest, b"{}", [])
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_answers_of_a_database_are_saved_as_the_case_reads_them(tmp_path: Path) -> None:
+    case = open_case(INCIDENTS / CASES[0])
+    use = ConnectionUse(
+        most=100, used=99, groups=(ConnectionGroup(application="pool", state="idle", count=90),)
+    )
+    question = ConnectionsInUse(database="shop")
+    reading = Reading(Source.DATABASE, question, "SELECT", case.manifest.at, use, sha256(use))
+    save(tmp_path / "saved", case.manifest, b"{}", [(question, reading)])
+    again = open_case(tmp_path / "saved").ask(question, now=case.manifest.at)
+    assert isinstance(again, Reading), again
+    assert again.sha256 == reading.sha256
