@@ -8,6 +8,7 @@ know), not be volatile unless it was reviewed, and not make much of little.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from connectors.postgres import vocabulary
@@ -50,32 +51,44 @@ _TYPES = """
     WHERE o.typname = ANY($1::text[]) AND (n.nspname = 'pg_catalog' OR n.nspname = ANY($2::text[]))"""
 
 
+@dataclass(frozen=True, slots=True)
+class _Trust:
+    """Which volatile functions are let through, and which others are not."""
+
+    volatile: frozenset[str]
+    refused: frozenset[str]
+
+
+_RUN = _Trust(vocabulary.REVIEWED_VOLATILE, vocabulary.SWELLING)
+_PLAN = _Trust(vocabulary.REVIEWED_VOLATILE | vocabulary.UNFOLDED, vocabulary.DECEPTIVE)
+
+
 def examine(connection: Connection, statement: Admitted) -> None:
     """Look up all that a statement of ours names; RefusedError for the first that is not as it should be."""
-    functions(connection, statement.functions)
-    operators(connection, statement.operators)
+    functions(connection, statement.functions, _RUN)
+    operators(connection, statement.operators, _RUN)
     types(connection, statement.types)
     _own_relations(connection, statement.relations)
 
 
 def examine_for_planning(connection: Connection, statement: Admitted) -> None:
     """The same for a statement that is only planned: its relations must be tables of the database."""
-    functions(connection, statement.functions)
-    operators(connection, statement.operators)
+    functions(connection, statement.functions, _PLAN)
+    operators(connection, statement.operators, _PLAN)
     types(connection, statement.types)
     _tables(connection, statement.relations)
 
 
-def functions(connection: Connection, names: Iterable[Name]) -> None:
+def functions(connection: Connection, names: Iterable[Name], trust: _Trust) -> None:
     """Every overload of each name must be harmless: which one a call resolves to is the server's business."""
     for name, rows in _looked_up(connection, _FUNCTIONS, names):
         _present("function", name, rows)
         for row in rows:
             _trusted("function", name, row)
-            _harmless(name, str(row["name"]), row)
+            _harmless(name, str(row["name"]), row, trust)
 
 
-def operators(connection: Connection, names: Iterable[Name]) -> None:
+def operators(connection: Connection, names: Iterable[Name], trust: _Trust) -> None:
     """Every operator must be pg_catalog's own, and the function behind it harmless."""
     wanted = sorted(names)
     for name in wanted:
@@ -86,7 +99,7 @@ def operators(connection: Connection, names: Iterable[Name]) -> None:
         rows = [row for row in found if row["name"] == _stored(name.name)]
         _present("operator", name, rows)
         for row in rows:
-            _harmless(name, str(row["function"]), row)
+            _harmless(name, str(row["function"]), row, trust)
 
 
 def types(connection: Connection, names: Iterable[Name]) -> None:
@@ -144,12 +157,12 @@ def _trusted(what: str, name: Name, row: Row) -> None:
         raise RefusedError(LAYER, f"{what} {row['schema']}.{name.name} is a user's")
 
 
-def _harmless(name: Name, function: str, row: Row) -> None:
-    if row["volatile"] == "v" and function not in vocabulary.REVIEWED_VOLATILE:
+def _harmless(name: Name, function: str, row: Row, trust: _Trust) -> None:
+    if row["volatile"] == "v" and function not in trust.volatile:
         raise RefusedError(LAYER, f"{name.name} is volatile: it may act")
     if row["definer"]:
         raise RefusedError(LAYER, f"{name.name} runs with its owner's rights")
-    if function in vocabulary.DECEPTIVE:
+    if function in trust.refused:
         raise RefusedError(LAYER, f"{name.name} does more than the catalogue says")
 
 

@@ -19,6 +19,8 @@ LONGEST = 20_000
 MOST_NODES = 4_000
 DEEPEST = 60
 LONGEST_CONSTANT = 1_000
+MOST_LEVELS = 16
+"""Subqueries are flattened into one another: each may double an expression before anything is planned."""
 LAYER = "grammar"
 
 _EXPRESSIONS = frozenset(
@@ -29,6 +31,7 @@ _EXPRESSIONS = frozenset(
     RangeSubselect RangeFunction WithClause CommonTableExpr SelectStmt
     """.split()
 )
+_LEVELS = frozenset({"RangeSubselect", "CommonTableExpr"})
 _FOR_PLANNING = _EXPRESSIONS | frozenset({"GroupingSet", "GroupingFunc", "CollateClause"})
 
 
@@ -71,6 +74,7 @@ class _Found:
     types: set[Name] = field(default_factory=set)
     relations: set[Name] = field(default_factory=set)
     nodes: int = 0
+    levels: int = 0
 
 
 @lru_cache(maxsize=256)
@@ -165,6 +169,11 @@ class _Check:
         if self._found.nodes > MOST_NODES or depth > DEEPEST:
             raise RefusedError(LAYER, "too large or too deep")
         kind = _kind(node)
+        self._found.levels += kind in _LEVELS
+        if self._found.levels > MOST_LEVELS:
+            raise RefusedError(
+                LAYER, f"more than {MOST_LEVELS} queries inside of one another or side by side"
+            )
         if kind == "WithClause":
             raise RefusedError(LAYER, "WITH below the statement itself")
         if kind not in self._policy.nodes:

@@ -81,11 +81,7 @@ A view or a foreign table would bring functions along that the statement does no
 
 DECEPTIVE = frozenset(
     """
-    repeat lpad rpad generate_series generate_subscripts string_agg array_fill array_cat array_append
-    array_prepend textcat textanycat anytextcat byteacat jsonb_concat replace translate regexp_replace
-    regexp_matches regexp_split_to_table regexp_split_to_array regexp_match xmlconcat concat concat_ws format
-    json_agg jsonb_agg json_object_agg jsonb_object_agg xmlagg numeric_power pow power exp factorial
-    numeric_fac overlay to_char convert_from convert_to convert decode encode set_bit set_byte
+    repeat lpad rpad array_fill numeric_power pow power exp factorial numeric_fac xmlconcat xmlagg
     query_to_xml table_to_xml cursor_to_xml database_to_xml schema_to_xml table_to_xmlschema
     query_to_xmlschema query_to_xml_and_xmlschema table_to_xml_and_xmlschema ts_stat ts_rewrite
     database_to_xmlschema schema_to_xmlschema database_to_xml_and_xmlschema schema_to_xml_and_xmlschema
@@ -93,4 +89,17 @@ DECEPTIVE = frozenset(
     """.split()
 )
 """Functions that are not volatile by the catalogue, and yet make much of little, run a text, tell a secret
-or use up a transaction id: the catalogue's layer refuses them by name."""
+or use up a transaction id: the catalogue's layer refuses them by name, even where one is only planned."""
+
+SWELLING = DECEPTIVE | frozenset(
+    """
+    generate_series generate_subscripts string_agg array_cat array_append array_prepend textcat textanycat
+    anytextcat byteacat jsonb_concat replace translate regexp_replace regexp_matches regexp_split_to_table
+    regexp_split_to_array regexp_match concat concat_ws format json_agg jsonb_agg json_object_agg
+    jsonb_object_agg overlay to_char convert_from convert_to convert decode encode set_bit set_byte
+    """.split()
+)
+"""These grow what they are given: no statement of ours needs them. The application's may, and are not run."""
+
+UNFOLDED = frozenset("random gen_random_uuid clock_timestamp timeofday now".split())
+"""Volatile functions that the application uses freely; the planner never evaluates one."""

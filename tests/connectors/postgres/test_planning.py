@@ -20,6 +20,7 @@ from tests.connectors.postgres.servers import Server
 
 NOW = datetime.now(UTC)
 WINDOW = Window(start=NOW - timedelta(hours=1), end=NOW)
+DOUBLING = "SELECT x || x AS x FROM (" * 20 + "SELECT customer_email AS x FROM orders" + ") q" * 20
 SLOW = "SELECT id FROM orders WHERE customer_email = $1 AND total_cents > $2 ORDER BY id LIMIT $3"
 
 
@@ -114,6 +115,15 @@ def test_a_statement_nobody_ran_is_unavailable(server: Server) -> None:
             "FROM o ",
         ),
         ("SELECT * FROM orders WHERE id IN ($1 /*, ... */)", "public.orders"),
+        (
+            "SELECT customer_email || $1, concat(id) FROM orders WHERE customer_email ~ $2",
+            "public.orders",
+        ),
+        (
+            "SELECT to_char(created_at, $1), random() FROM orders GROUP BY 1, 2 HAVING count(*) > $2",
+            "to_char",
+        ),
+        ("SELECT string_agg(customer_email, $1) FROM orders WHERE created_at > now()", "string_agg"),
     ],
 )
 def test_what_the_application_runs_is_planned(server: Server, text: str, printed: str) -> None:
@@ -146,6 +156,9 @@ def test_what_the_application_runs_is_planned(server: Server, text: str, printed
         "SELECT * FROM nothing_there",
         "SELECT repeat('x', 1000000000) FROM orders",
         "SELECT NULL::customers",
+        "SELECT nextval('loose_seq')",
+        "SELECT current_setting('data_directory') FROM orders",
+        DOUBLING,
     ],
 )
 def test_what_acts_is_not_even_planned(server: Server, text: str) -> None:

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from connectors.postgres import grammar
+from connectors.postgres.foreign import plannable
 from connectors.postgres.limits import Limits, RefusedError
 from connectors.postgres.wall import Wall
 from tests.connectors.postgres import layers, shop
@@ -78,7 +79,7 @@ def statements(draw: st.DrawFn) -> str:
 
 
 QUICK = settings(
-    max_examples=250,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
@@ -116,3 +117,24 @@ def test_what_passes_the_wall_changes_nothing_and_shows_no_row(server: Server) -
         fuzz()
         assert layers.state(connection) == before
     assert len(answered) >= 5, "a fuzz of which nothing passes tries the first layer alone"
+
+
+def test_what_is_planned_changes_nothing(server: Server) -> None:
+    wall = Wall("shop", server.dsn("postgres"), Limits())
+    planned: list[str] = []
+    with server.admin() as connection, wall.session() as session:
+        before = layers.state(connection)
+
+        @QUICK
+        @given(statements())
+        def fuzz(sql: str) -> None:
+            try:
+                with session.reading() as reading:
+                    reading.plan(plannable(reading, sql.replace("public.", "")).admitted)
+            except (RefusedError, psycopg.Error):
+                return
+            planned.append(sql)
+
+        fuzz()
+        assert layers.state(connection) == before
+    assert len(planned) >= 5, "a fuzz of which nothing passes tries the first layer alone"
