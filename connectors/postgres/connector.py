@@ -36,7 +36,6 @@ class Instance:
     database: str
     dsn: str = field(repr=False)
     replica: str | None = field(default=None, repr=False)
-    title: str = ""
     limits: Limits = field(default_factory=Limits)
     sample_seconds: float = 1.5
 
@@ -52,7 +51,7 @@ class PostgresConnector:
     @property
     def name(self) -> str:
         """The instance's name."""
-        return self._instance.title or f"postgres/{self._instance.database}"
+        return f"postgres/{self._instance.database}"
 
     @property
     def questions(self) -> frozenset[type[Question]]:
