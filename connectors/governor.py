@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from connectors.errors import ConnectorError
 
@@ -103,11 +103,9 @@ class Governor:
                     raise earlier from failure  # why it failed says more than that it rests since
                 earlier = failure
                 pause = failure.retry_after if failure.retry_after is not None else 0.2 * attempt
-                if (
-                    not failure.retry
-                    or attempt == self.limits.attempts
-                    or pause > self.limits.timeout_seconds
-                ):
+                # What does not count is a refusal of theirs or ours: asking at once again changes nothing.
+                again = failure.retry and failure.counts and attempt < self.limits.attempts
+                if not again or pause > self.limits.timeout_seconds:
                     raise
                 self._sleep(pause)
         raise AssertionError("a request is tried at least once")
@@ -119,7 +117,7 @@ class Governor:
 
     def _once(self, call: Callable[[], T]) -> T:
         if not self._slots.acquire(timeout=self.limits.timeout_seconds):
-            raise SourceFailedError(f"{self.name}: too many requests at once", retry=True, counts=False)
+            raise SourceFailedError("too many requests at once", retry=True, counts=False)
         try:
             self._admit()
             return self._counted(call)
@@ -132,7 +130,9 @@ class Governor:
             if now < self._rests_until:
                 left = self._rests_until - now
                 raise LeftAloneError(
-                    f"{self.name}: left alone for {left:.0f} s more after {self._failed} failures in a row",
+                    f"left alone for {max(left, 1):.0f} s more after {self._failed} failures in a row",
+                    retry=True,
+                    retry_after=left,
                     counts=False,
                 )
             if self._failed >= self.limits.failures:
@@ -144,21 +144,26 @@ class Governor:
         try:
             answer = call()
         except SourceFailedError as failure:
-            self._note(began, failure.counts)
+            self._note(began, "trouble" if failure.counts else "refused")
             raise
-        self._note(began, None)
+        except BaseException:
+            # An error of ours says nothing of the source; a single call that looks whether it is back ends.
+            self._note(began, "ours")
+            raise
+        self._note(began, "answered")
         return answer
 
-    def _note(self, began: float, trouble: bool | None) -> None:
-        """Count a request; `trouble` is None when it succeeded."""
+    def _note(self, began: float, outcome: Literal["answered", "refused", "trouble", "ours"]) -> None:
+        """Count a request. Who refuses is there: a refusal ends a row of failures as an answer does."""
         with self._lock:
             self.traffic.requests += 1
             self.traffic.seconds += self._clock() - began
-            if trouble is None:
+            self.traffic.failures += outcome != "answered"
+            if outcome in ("answered", "refused"):
                 self._failed, self._rests_until = 0, 0.0
-                return
-            self.traffic.failures += 1
-            if trouble:
+            elif outcome == "ours":
+                self._rests_until = 0.0
+            else:
                 self._failed += 1
                 if self._failed >= self.limits.failures:
                     self._rests_until = self._clock() + self.limits.rest_seconds

@@ -12,8 +12,10 @@ from connectors.answers import (
     CallGraphEdges,
     ClusterState,
     Commits,
+    Floats,
     LogSet,
     PatternCounts,
+    SeriesKey,
     SeriesSet,
     SourceFiles,
     SpanSet,
@@ -68,21 +70,46 @@ def _noted(reading: Reading, notes: tuple[str, ...]) -> Reading:
 
 
 def _series(answers: Sequence[Answer]) -> Answer:
-    """Series on the union of the time axes; where two servers hold one, the first one's samples count."""
+    """Series on the finest time axis; where two servers hold one, the first one's samples count."""
     sets = cast("Sequence[SeriesSet]", answers)
-    times = np.unique(np.concatenate([each.times for each in sets]))
-    rows: dict[object, int] = {}
+    axis = min(sets, key=lambda each: (len(each.times) < 2, _step(each.times))).times
+    rows: dict[SeriesKey, int] = {}
     for each in sets:
         for key in each.keys:
             rows.setdefault(key, len(rows))
-    values = np.full((len(rows), len(times)), np.nan)
+    values = np.full((len(rows), len(axis)), np.nan)
     for each in sets:
-        at = np.searchsorted(times, each.times)
-        for n, key in enumerate(each.keys):
-            row = values[rows[key]]
-            row[at] = np.where(np.isnan(row[at]), each.values[n], row[at])
-    keys = tuple(dict.fromkeys(key for each in sets for key in each.keys))
-    return SeriesSet(keys=keys, times=times, values=values)
+        mine = [rows[key] for key in each.keys]
+        values[mine] = np.where(np.isnan(values[mine]), _onto(axis, each), values[mine])
+    return SeriesSet(keys=tuple(rows), times=axis, values=values)
+
+
+def _step(times: Floats) -> float:
+    return float(np.median(np.diff(times))) if len(times) > 1 else np.inf
+
+
+def _onto(axis: Floats, each: SeriesSet) -> Floats:
+    """The values at other instants: the last sample for as long as its own step, NaN after that.
+
+    What only rises is taken for a counter, and its increase is spread over the time between two samples: a
+    counter that stands still and leaps has no rate.
+    """
+    if np.array_equal(axis, each.times) or not each.keys:
+        return each.values
+    last = len(each.times) - 1
+    before = np.searchsorted(each.times, axis, side="right") - 1
+    known = (before >= 0) & (axis - each.times[before] < _step(each.times))
+    after, before = np.clip(before + 1, 0, last), np.clip(before, 0, last)
+    held = np.where(known, each.values[:, before], np.nan)
+    change = np.diff(each.values, axis=1)
+    rising = (change > 0).any(axis=1) & ~(change < 0).any(axis=1)
+    span = each.times[after] - each.times[before]
+    share = np.divide(axis - each.times[before], span, out=np.zeros(len(axis)), where=span > 0)
+    rise = each.values[rising][:, after] - held[rising]
+    held[rising] = np.where(share > 0, held[rising] + share * rise, held[rising])
+    beyond = axis > each.times[-1]
+    held[np.ix_(rising, beyond)] = np.nan
+    return held
 
 
 def _spans(answers: Sequence[Answer]) -> Answer:
