@@ -6,7 +6,7 @@ every fifteen seconds, its counters seem to stand still three times of four and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -77,31 +77,39 @@ def evened(labels: Sequence[Mapping[str, str]], values: Floats, known: Cadence, 
     """
     if values.shape[1] < 3:
         return
-    changes = np.diff(values, axis=1)
-    moved = np.isfinite(changes) & (changes != 0)
-    rising = moved.any(axis=1) & ~(changes < 0).any(axis=1)
-    every = _every(labels, moved, known, step)
-    for row in np.flatnonzero(rising & (every > 1)):
-        _draw(values[row], moved[row], int(every[row]))
+    for rows, every in _slow(labels, values, known, step):
+        changes = np.diff(values[rows], axis=1)
+        moved = np.isfinite(changes) & (changes != 0)
+        rising = moved.any(axis=1) & ~(changes < 0).any(axis=1)
+        for n in np.flatnonzero(rising):
+            _draw(values[rows[n]], moved[n], every)
 
 
-def _every(
-    labels: Sequence[Mapping[str, str]], moved: npt.NDArray[np.bool_], known: Cadence, step: float
-) -> npt.NDArray[np.int64]:
-    """How many steps lie between two scrapes, a row; a target without `up` shows it by when it moves."""
-    every = np.ones(len(labels), dtype=np.int64)
-    unknown: dict[tuple[str, str], list[int]] = {}
+def _slow(
+    labels: Sequence[Mapping[str, str]], values: Floats, known: Cadence, step: float
+) -> Iterator[tuple[list[int], int]]:
+    """Rows of targets that are scraped less than once a step, and how many steps lie between two scrapes.
+
+    A target without `up` shows it by when its series move.
+    """
+    targets: dict[tuple[str, str], list[int]] = {}
     for row, each in enumerate(labels):
         job = each.get("job", "")
-        if job in known.by_job:
-            every[row] = max(round(known.by_job[job] / step), 1)
-        elif job:
-            unknown.setdefault((job, each.get("instance", "")), []).append(row)
-    for rows in unknown.values():
-        if len(rows) >= _FEWEST_ROWS:
-            at = np.flatnonzero(moved[rows].any(axis=0))
-            every[rows] = int(np.median(np.diff(at))) if len(at) > _FEWEST_ROWS else 1
-    return every
+        if job:
+            targets.setdefault((job, "" if job in known.by_job else each.get("instance", "")), []).append(row)
+    for (job, _), rows in targets.items():
+        every = max(round(known.by_job[job] / step), 1) if job in known.by_job else _shown(values[rows])
+        if every > 1:
+            yield rows, every
+
+
+def _shown(values: Floats) -> int:
+    """Steps between two instants at which any series of a target moves; 1 where too few tell."""
+    if len(values) < _FEWEST_ROWS:
+        return 1
+    changes = np.diff(values, axis=1)
+    at = np.flatnonzero((np.isfinite(changes) & (changes != 0)).any(axis=0))
+    return int(np.median(np.diff(at))) if len(at) > _FEWEST_ROWS else 1
 
 
 def _draw(row: Floats, moved: npt.NDArray[np.bool_], every: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
@@ -68,7 +69,29 @@ _REPLICA = frozenset(
 )
 _PREFIXED = ("app_kubernetes_io_", "beta_kubernetes_io_", "helm_sh_", "security_istio_io_", "exported_")
 _ABOUT_ITSELF = ("service", "container", "pod")
+_TELLING = frozenset(
+    {
+        *(name for name, _ in _RENAMED),
+        *(other for _, others in _RENAMED for other in others),
+        *_NAMED_SERVICE,
+        *_WORKLOAD,
+        *_DROPPED,
+        *_REPLICA,
+        *"service service_name datname cluster source_workload destination_workload destination_service_name "
+        "reporter client server nodename name".split(),
+    }
+)
+"""Labels that say whose a series is; all others are kept as they are."""
 _NOBODY = frozenset({"", "unknown", "none", "<none>", "user", "-"})
+
+
+@dataclass(slots=True)
+class _Part:
+    """The labels that tell whose a series is, in a case's words; and as shown, once somebody asked."""
+
+    told: dict[str, str]
+    brief: tuple[tuple[str, str], ...] | None = None
+    full: tuple[tuple[str, str], ...] | None = None
 
 
 class Identities:
@@ -78,6 +101,7 @@ class Identities:
         self._owners = owners
         self._mapping = mapping
         self._shown: dict[tuple[str, str], str] = {}
+        self._known: dict[tuple[str, tuple[tuple[str, str], ...]], _Part] = {}
 
     def keys(self, series: Sequence[Labels]) -> list[SeriesKey | None]:
         """A key a series, each once: None for the copy that another replica holds.
@@ -85,32 +109,46 @@ class Identities:
         Labels that only tell how a series was scraped are left out; where series differ in nothing else,
         they stay.
         """
-        whole = [self._whole(labels) for labels in series]
-        _name_by_job(series, whole)
-        short = [self._key(labels, told, full=False) for labels, told in zip(series, whole, strict=True)]
+        parts = [self._part(labels) for labels in series]
+        _name_by_job(series, parts)
+        short = [self._key(labels, part, full=False) for labels, part in zip(series, parts, strict=True)]
         often: dict[SeriesKey, int] = {}
         for key in short:
             often[key] = often.get(key, 0) + 1
         seen: set[SeriesKey] = set()
         keys: list[SeriesKey | None] = []
-        for labels, told, brief in zip(series, whole, short, strict=True):
-            key = brief if often[brief] == 1 else self._key(labels, told, full=True)
+        for labels, part, brief in zip(series, parts, short, strict=True):
+            key = brief if often[brief] == 1 else self._key(labels, part, full=True)
             keys.append(None if key in seen else key)
             seen.add(key)
         return keys
 
     def service(self, labels: Labels) -> str | None:
         """The service that labels speak of."""
-        return self._whole(labels).get("service")
+        return self._part(labels).told.get("service")
 
     def of_workload(self, workload: str, namespace: str = "") -> str:
         """The service of a workload."""
         return self._mapped({"workload": workload, "namespace": namespace}) or workload
 
-    def _key(self, labels: Labels, told: Labels, *, full: bool) -> SeriesKey:
-        kept = {name: value for name, value in told.items() if full or not _scraped(name)}
-        shown = tuple((name, self._show(name, kept[name])) for name in sorted(kept) if kept[name])
-        return SeriesKey(labels.get("__name__", ""), shown)
+    def _key(self, labels: Labels, part: _Part, *, full: bool) -> SeriesKey:
+        rest = [(name, self._show(name, str(value))) for name, value in labels.items() if not _tells(name)]
+        shown = [*self._pairs(part, full=full), *(pair for pair in rest if pair[1])]
+        return SeriesKey(labels.get("__name__", ""), tuple(sorted(shown)))
+
+    def _pairs(self, part: _Part, *, full: bool) -> tuple[tuple[str, str], ...]:
+        """What the labels that tell the identity come to, as shown."""
+        kept = part.full if full else part.brief
+        if kept is None:
+            told = ((name, value) for name, value in part.told.items() if value)
+            kept = tuple(
+                (name, self._show(name, value)) for name, value in told if full or not _scraped(name)
+            )
+            if full:
+                part.full = kept
+            else:
+                part.brief = kept
+        return kept
 
     def _show(self, name: str, value: str) -> str:
         """The value as it may be kept: labels hold what strangers wrote, secrets too."""
@@ -119,11 +157,18 @@ class Identities:
             self._shown[pair] = _without_secrets(name, value)
         return self._shown[pair]
 
-    def _whole(self, labels: Labels) -> dict[str, str]:
-        """All labels less the name's and the replicas', the well-known ones under their names in a case."""
-        metric = labels.get("__name__", "")
-        told = {name: str(value) for name, value in labels.items() if name not in _REPLICA}
-        told.pop("__name__", None)
+    def _part(self, labels: Labels) -> _Part:
+        """What a series' own name and labels tell of whose it is; thousands of series tell the same."""
+        family = _family(labels.get("__name__", ""))
+        telling = tuple(pair for pair in labels.items() if _tells(pair[0]))
+        known = self._known.get((family, telling))
+        if known is None:
+            known = self._known[(family, telling)] = _Part(self._told(family, telling))
+        return known
+
+    def _told(self, metric: str, telling: Iterable[tuple[str, str]]) -> dict[str, str]:
+        """The labels less the replicas', the well-known ones under their names in a case."""
+        told = {name: str(value) for name, value in telling if name not in _REPLICA and name != "__name__"}
         _speak_for_others(metric, told)
         for name, others in _RENAMED:
             for other in others:
@@ -219,18 +264,35 @@ def _is_exporter(name: str) -> bool:
     return _EXPORTER.search(name) is not None
 
 
-def _name_by_job(series: Sequence[Labels], whole: Sequence[dict[str, str]]) -> None:
+def _name_by_job(series: Sequence[Labels], parts: Sequence[_Part]) -> None:
     """Without any other name, a job is its service's; one that scrapes several services names none."""
     scraped: dict[str, set[str]] = {}
-    for told in whole:
-        if "service" in told:
-            scraped.setdefault(told.get("job", ""), set()).add(told["service"])
-    for labels, told in zip(series, whole, strict=True):
-        name = job_service(told.get("job", ""))
-        if not name or "service" in told or _EXPORTED_FAMILY.match(labels.get("__name__", "")):
-            continue
-        if scraped.get(told["job"], {name}) == {name} and not _is_exporter(name):
-            told["service"] = name
+    nameless = []
+    for labels, part in zip(series, parts, strict=True):
+        if "service" in part.told:
+            scraped.setdefault(part.told.get("job", ""), set()).add(part.told["service"])
+        elif not _EXPORTED_FAMILY.match(labels.get("__name__", "")):
+            nameless.append(part)
+    for part in nameless:
+        name = job_service(part.told.get("job", ""))
+        if name and scraped.get(part.told["job"], {name}) == {name} and not _is_exporter(name):
+            part.told["service"] = name
+            part.brief = part.full = None
+
+
+@lru_cache(maxsize=65536)
+def _family(metric: str) -> str:
+    """As much of a name as decides how labels are read."""
+    if metric.startswith(("kube_", "traces_service_graph_")):
+        return metric
+    found = _EXPORTED_FAMILY.match(metric)
+    return found.group() if found else ""
+
+
+@lru_cache(maxsize=65536)
+def _tells(name: str) -> bool:
+    """Whether a label may say whose a series is."""
+    return name in _TELLING or name.startswith(_PREFIXED)
 
 
 @lru_cache(maxsize=65536)

@@ -133,7 +133,7 @@ class Room:
     """How much is asked for: series in all and of one name, and samples in one answer."""
 
     most_series: int = 40_000
-    most_of_a_name: int = 4_000
+    most_of_a_name: int = 8_000
     most_samples: int = 600_000
 
 
