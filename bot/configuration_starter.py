@@ -39,6 +39,17 @@ sources:
 #-    database: shop                     # what series call `datname`
 #-    dsn: {env: SHOP_DSN}               # host=… dbname=shop user=firstcause password=…
 
+  # Logs: Loki.
+#-  - kind: loki
+#-    url: http://127.0.0.1:3100
+#-    tenant: shop                       # X-Scope-OrgID
+#-    service_label: app                 # where it cannot be told
+
+  # What providers say of themselves, on pages in Statuspage's format.
+#-  - kind: status_page
+#-    url: https://status.example
+#-    provider: payments
+
   # Repositories: what was rolled out, its code and its migrations. docs/sources/changes.md
 #-  - kind: git
 #-    path: ../shop                      # a local clone, as fresh as its last fetch

@@ -336,11 +336,39 @@ def _mysql(fields: MySqlFields, ground: Ground) -> LiveConnector:
     )
 
 
+class LokiFields(HttpFields):
+    """A Loki's HTTP API."""
+
+    kind: Literal["loki"]
+    service_label: str | None = Field(default=None, description="the label that names services")
+
+
+def _loki(fields: LokiFields, _ground: Ground) -> LiveConnector:
+    from connectors.loki import LokiConnector
+
+    return LokiConnector(fields.endpoint(), service_label=fields.service_label)
+
+
+class StatusPageFields(HttpFields):
+    """A provider's status page in Statuspage's format."""
+
+    kind: Literal["status_page"]
+    provider: str | None = Field(default=None, description="what to call it, else what it calls itself")
+
+
+def _status_page(fields: StatusPageFields, _ground: Ground) -> LiveConnector:
+    from connectors.status_page import StatusPageConnector
+
+    return StatusPageConnector(fields.endpoint(), provider=fields.provider)
+
+
 KINDS: Mapping[str, Kind[Any]] = {
     "prometheus": Kind(PrometheusFields, _prometheus, "metrics"),
     "tempo": Kind(TempoFields, _tempo, "traces"),
     "jaeger": Kind(JaegerFields, _jaeger, "traces"),
     "postgres": Kind(PostgresFields, _postgres, "a database's catalogue, statistics and plans"),
+    "loki": Kind(LokiFields, _loki, "logs and patterns of them"),
+    "status_page": Kind(StatusPageFields, _status_page, "what a provider says of itself"),
     "git": Kind(GitFields, _git, "commits and migrations"),
     "github": Kind(GitHubFields, _github, "commits, migrations and deployments"),
     "gitlab": Kind(GitLabFields, _gitlab, "commits, migrations and deployments"),

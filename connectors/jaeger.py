@@ -101,7 +101,7 @@ class JaegerConnector:
         services = question.services or self._services()
         plan = _plan(services, pieces, question.most_traces)
         searched = spending.ask(plan, self._search)
-        entries = shared.exemplar_ids(self._exemplars, question.window, question.most_traces // 4)
+        entries = shared.exemplar_ids(self._exemplars, question.window, question.most_traces // 4, now)
         fetched = spending.ask(entries, self._trace)
         payloads = [found.payload for _, found in (*searched.answers, *fetched.answers)]
         everything, trouble = shared.collected(payloads, now)

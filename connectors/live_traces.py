@@ -53,8 +53,9 @@ def failed_notes(what: str, asked: Asked[T, R]) -> list[str]:
     return notes
 
 
-def exemplar_ids(exemplars: Exemplars, window: Window, most: int) -> list[str]:
-    """The exemplars' trace ids that are ids, at most so many, each once."""
+def exemplar_ids(exemplars: Exemplars, window: Window, most: int, now: datetime) -> list[str]:
+    """The exemplars' trace ids that are ids, at most so many, each once; none of them later than `now`."""
+    window = Window(start=window.start, end=min(window.end, now))
     found: dict[str, None] = {}
     for written in exemplars(window) if callable(exemplars) else exemplars:
         try:

@@ -105,7 +105,7 @@ class TempoConnector:
         searched = spending.ask(plan, lambda search: self._search(search, question.services, limit))
         searches = [search for _, search in searched.answers]
         candidates = _candidates(searches, pieces)
-        entries = shared.exemplar_ids(self._exemplars, question.window, question.most_traces // 4)
+        entries = shared.exemplar_ids(self._exemplars, question.window, question.most_traces // 4, now)
         picks = draw(candidates, question.most_traces - len(entries))
         wanted = list(dict.fromkeys([*entries, *(pick.trace for pick in picks)]))
         if not wanted:
