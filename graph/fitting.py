@@ -20,7 +20,8 @@ DECLARED = {
     "self_time": 0.8, "self_share": 2.0, "gap": 1.5, "gap_share": 1.0, "wait_share": 1.0,
     "error_origin": 1.0, "structure": 0.3, "log_mix": 2.0, "log_errors": 1.0,
     "latency": 0.8, "latency_share": 3.0, "errors": 1.0, "errors_share": 3.0,
-    "cpu": 0.8, "memory": 0.6, "disk": 0.4, "network": 0.2, "pressure": 0.8, "ramp": 0.6, "alerted": 0.5,
+    "cpu": 0.8, "memory": 0.6, "disk": 0.4, "network": 0.2, "pressure": 0.8, "ramp": 0.6, "surge": 1.5,
+    "alerted": 0.5,
 }  # fmt: skip
 """Starting values: a share of all trouble weighs most, a changed mix of statements next, then loudness."""
 

@@ -16,7 +16,7 @@ from playbooks.suspects import FEATURES, Suspects
 KINDS: Final[dict[str, tuple[str, ...]]] = {
     "latency": ("latency", "latency_share"),
     "errors": ("errors", "errors_share"),
-    "resources": ("cpu", "memory", "disk", "network", "pressure", "ramp"),
+    "resources": ("cpu", "memory", "disk", "network", "pressure", "ramp", "surge"),
     "traces": ("self_time", "self_share", "gap", "gap_share", "wait_share", "error_origin", "structure"),
     "logs": ("log_mix", "log_errors"),
 }

@@ -12,18 +12,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from connectors.answers import CallGraphEdges, Floats, LogSet, PatternCounts, SeriesKey, SeriesSet, SpanSet
+from connectors.answers import CallGraphEdges, Floats, LogSet, PatternCounts, SeriesSet, SpanSet
 from playbooks import logmix, spans
 from playbooks.callgraph import CallGraph, call_graph, own_part
 from playbooks.lift import Lift, lifts
 from playbooks.loudness import agreed, loudness
 from playbooks.model import Incident, Symptom
+from playbooks.moves import KINDS, Moves, moves, surges
 from playbooks.observations import Observations
 from playbooks.onset import split_of
 from playbooks.preparation import Prepared, prepare
 from playbooks.quantities import unit_of
 from playbooks.seasons import seasons
-from playbooks.semantics import Scope, Signal, meaning
+from playbooks.semantics import Scope, Signal
 from playbooks.shifts import Shifts, Template, climbs, measure
 from playbooks.symptom import SymptomView, usual_until
 from playbooks.symptom import view as look_at_symptom
@@ -49,37 +50,16 @@ FEATURES = (
     "network",
     "pressure",
     "ramp",
+    "surge",
     "alerted",
 )
 """One column each, in this order; `docs/design/judgement.md` says what each means."""
 
-# A client's latency and errors tell of whom it calls, a database's of its own; neither is the service's part.
-_ELSEWHERE = frozenset({Scope.CLIENT, Scope.DATABASE})
 # Where traces compare both windows they tell own time from waiting; metrics charge the wire to the caller.
 _TRACED = 0.5
 _ENOUGH_TRACES = 20
 # A climb beyond this is a shift, however like the level was to the minutes before.
 _CLIMBS = 3.0
-_PRESSURE = (Signal.THROTTLING, Signal.POOL, Signal.QUEUE, Signal.RESTARTS)
-_RESOURCES: tuple[tuple[str, tuple[Signal, ...]], ...] = (
-    ("latency", (Signal.LATENCY,)),
-    ("errors", (Signal.ERRORS, Signal.SUCCESS)),
-    ("cpu", (Signal.CPU,)),
-    ("memory", (Signal.MEMORY,)),
-    ("disk", (Signal.DISK,)),
-    ("network", (Signal.NETWORK,)),
-    ("pressure", _PRESSURE),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One series that moved: its row in the prepared series, z towards its bad side, and the levels."""
-
-    row: int
-    z: float
-    usual: float
-    now: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +92,7 @@ class Suspects:
 
     services: tuple[str, ...]
     features: Floats
-    moves: dict[str, dict[str, tuple[Move, ...]]]
+    moves: Moves
     measured: Evidenced
 
 
@@ -133,55 +113,6 @@ def _edges(prepared: Prepared, seen: Observations, view: spans.SpanView | None) 
         caller = key.get("source_workload")
         if caller and said.service and said.scope is Scope.EDGE:
             yield caller, said.service
-
-
-_FULL_RATIO = {"latency": 1.5, "errors": 1.5}
-_OTHER_RATIO = 1.25
-_FULL_PARTS = 0.005
-
-
-def _matters(kind: str, metric: str, usual: float, now: float) -> float:
-    """How much of a shift would matter to anybody, 0 to 1: a steady series makes a trifle significant.
-
-    A latency counts in full from one and a half times the usual on, a resource from a quarter more, a rate of
-    success from half a percent less.
-    """
-    if kind == "errors" and _is_success(metric):
-        whole = 100.0 if max(usual, now) > 1.5 else 1.0
-        return min(abs(now - usual) / whole / _FULL_PARTS, 1.0) ** 2
-    low, high = sorted((abs(usual), abs(now)))
-    if low <= 0:
-        return 1.0
-    full = _FULL_RATIO.get(kind, _OTHER_RATIO)
-    return float(min(np.log(high / low) / np.log(full), 1.0)) ** 2
-
-
-def _is_success(metric: str) -> bool:
-    """Whether a metric counts what went well."""
-    return meaning(SeriesKey(metric, ())).signal is Signal.SUCCESS
-
-
-def _moves(prepared: Prepared, shifts: Shifts) -> dict[str, dict[str, tuple[Move, ...]]]:
-    """Per service and kind of evidence the series that moved to their bad side, loudest first."""
-    by_signal = {signal: name for name, signals in _RESOURCES for signal in signals}
-    found: dict[str, dict[str, list[Move]]] = defaultdict(lambda: defaultdict(list))
-    for row, said in enumerate(prepared.meanings):
-        name = by_signal.get(said.signal)
-        if said.service is None or name is None or not np.isfinite(shifts.z[row]):
-            continue
-        if said.scope in _ELSEWHERE and name not in {"cpu", "memory", "disk", "network", "pressure"}:
-            continue
-        if said.scope is Scope.NODE:
-            continue
-        z = float(shifts.z[row]) * said.bad if said.bad else abs(float(shifts.z[row]))
-        z *= _matters(
-            name, prepared.series.keys[row].metric, float(shifts.usual[row]), float(shifts.now[row])
-        )
-        found[said.service][name].append(Move(row, z, float(shifts.usual[row]), float(shifts.now[row])))
-    return {
-        service: {name: tuple(sorted(m, key=lambda x: (-x.z, x.row))) for name, m in kinds.items()}
-        for service, kinds in found.items()
-    }
 
 
 _LEVELS = ("avg", "mean", "p50", "median", "", "p75", "p90", "p95", "p99")
@@ -286,10 +217,10 @@ def examine(incident: Incident, seen: Observations) -> Suspects:
     measured = Evidenced(
         prepared, shifts, symptom, span_view, log_view, graph, split, climbing, season, raised
     )
-    moves = _moves(prepared, shifts)
-    names = _names(incident, measured, moves)
-    rows = _table(incident, measured, moves, names, _patterns(seen))
-    return Suspects(names, rows, moves, measured)
+    moved = moves(prepared, shifts, graph)
+    names = _names(incident, measured, moved)
+    rows = _table(incident, measured, moved, names, _patterns(seen))
+    return Suspects(names, rows, moved, measured)
 
 
 def _shifted(values: Floats, template: Template, season: Floats | None, climbing: Floats) -> Shifts:
@@ -313,10 +244,8 @@ def _patterns(seen: Observations) -> dict[str, float]:
     return out
 
 
-def _names(
-    incident: Incident, measured: Evidenced, moves: dict[str, dict[str, tuple[Move, ...]]]
-) -> tuple[str, ...]:
-    names = set(moves) | set(measured.graph.callees) | set(measured.graph.callers)
+def _names(incident: Incident, measured: Evidenced, moved: Moves) -> tuple[str, ...]:
+    names = set(moved) | set(measured.graph.callees) | set(measured.graph.callers)
     names |= {said.service for said in measured.prepared.meanings if said.service}
     if measured.spans is not None:
         names |= set(measured.spans.services)
@@ -330,7 +259,7 @@ def _names(
 def _table(
     incident: Incident,
     measured: Evidenced,
-    moves: dict[str, dict[str, tuple[Move, ...]]],
+    moved: Moves,
     names: tuple[str, ...],
     patterns: dict[str, float],
 ) -> Floats:
@@ -338,14 +267,15 @@ def _table(
     traced = _TRACED if measured.spans is not None and min(measured.spans.traces) >= _ENOUGH_TRACES else 1.0
     latency = _own_shares(measured, incident.service, (Signal.LATENCY,))
     errors = _own_shares(measured, incident.service, (Signal.ERRORS, Signal.SUCCESS))
+    surge = surges(measured.prepared, measured.shifts, measured.graph)
     table = np.zeros((len(names), len(FEATURES)))
     for index, name in enumerate(names):
         row = dict.fromkeys(FEATURES, 0.0)
         _from_spans(row, measured.spans, name)
         _from_logs(row, measured.logs, name)
         row["log_errors"] = max(row["log_errors"], patterns.get(name, 0.0))
-        for kind, _ in _RESOURCES:
-            row[kind] = agreed([move.z for move in moves.get(name, {}).get(kind, ())])
+        for kind, _ in KINDS:
+            row[kind] = agreed([move.z for move in moved.get(name, {}).get(kind, ())])
         # What the network of others took is in this service's latency, and is not its own.
         mine = traced * (1.0 - _elsewhere(measured.spans, name)) if traced < 1.0 else 1.0
         row["latency_share"] = latency.get(name, 0.0) * gate_latency * mine * _told(row["latency"])
@@ -353,6 +283,7 @@ def _table(
         row["errors_share"] = errors.get(name, 0.0) * gate_errors * _told(row["errors"])
         row["errors"] *= gate_errors
         row["ramp"] = _ramp(measured, name)
+        row["surge"] = surge.get(name, 0.0)
         row["alerted"] = float(name == incident.service)
         table[index] = [row[feature] for feature in FEATURES]
     return table

@@ -18,9 +18,10 @@ from playbooks.lift import findings
 from playbooks.logmix import pattern
 from playbooks.messages import Message
 from playbooks.model import Evidence, Finding
+from playbooks.moves import Move
 from playbooks.observations import Observations
 from playbooks.quantities import clock, compared, shown, spreads, unit_of
-from playbooks.suspects import Move, Suspects
+from playbooks.suspects import Suspects
 
 _NOTABLE = 3.0
 _QUIET = 1.5

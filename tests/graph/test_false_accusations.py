@@ -22,10 +22,12 @@ SMALL = (
 def _accused(family: str, shape: str) -> tuple[float, ...]:
     """The highest confidence in each of several quiet systems, half of them alerted at the swing's peak."""
     out = []
+    # Every family has draws of its own: the same innovations in three families are one draw, not three.
+    first = 10 * list(FAMILIES).index(family)
     for seed in range(4):
         for symptom in (Symptom.LATENCY, Symptom.UNKNOWN):
             quiet = Quiet(
-                SHAPES[shape], FAMILIES[family], seed, amplitude=1.0 + seed % 2,
+                SHAPES[shape], FAMILIES[family], first + seed, amplitude=1.0 + seed % 2,
                 shared=0.5 * (seed // 2), at_peak=seed % 2 == 0,
             )  # fmt: skip
             weighed = weigh(quiet.incident(symptom), quiet.readings())

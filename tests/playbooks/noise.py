@@ -69,7 +69,7 @@ def smoothed(width: int) -> Noise:
 def bursty(random: Random, samples: int) -> Floats:
     """Quiet, with a burst of a few samples now and then: a cron job, a garbage collector."""
     out = 0.3 * random.standard_normal(samples)
-    for at in np.flatnonzero(random.random(samples) < 0.02):
+    for at in np.flatnonzero(random.random(samples) < 0.04):
         out[at : at + 5] += 3.0 * random.random()
     return np.asarray(out)
 
