@@ -184,7 +184,7 @@ def _against(current: Floats, nulls: Floats, effective: float, independent: Floa
     scale = np.fmax(np.where(np.isfinite(scale), scale, 1.0), floor)
     side = np.where(current < median, -1.0, 1.0)
     swings = side[:, None] * (nulls - median[:, None])
-    scale = np.fmax(scale, _recurring(swings) / 2.0)
+    scale = np.fmax(scale, recurring(swings) / 2.0)
     return told_by((current - median) / scale, independent)
 
 
@@ -211,7 +211,7 @@ def as_normal(t: Floats, freedom: Floats) -> Floats:
     return np.asarray(t * _CRITICAL / critical)
 
 
-def _recurring(nulls: Floats) -> Floats:
+def recurring(nulls: Floats) -> Floats:
     """How far the series swings again and again: the third largest of the maxima of tenths of its history.
 
     What came once or twice may have been an earlier incident; what comes a third time is its habit.

@@ -12,7 +12,7 @@ import numpy as np
 from connectors.answers import Floats, SeriesSet
 from playbooks.model import Incident, Symptom
 from playbooks.semantics import Meaning, Scope, Signal, meaning, words
-from playbooks.shifts import Template, independent_samples, spread, told_by, uniform
+from playbooks.shifts import Template, independent_samples, recurring, spread, told_by, uniform
 
 DEFAULT_SECONDS = 300.0
 """Where the symptom is not visible: alerts usually fire within five minutes of the onset."""
@@ -111,6 +111,8 @@ def _excess(series: SeriesSet, rows: tuple[int, ...], history: int) -> Floats:
     # Of what may be bad either way, traffic for one, every departure counts.
     far = np.where(sign == 0, np.abs(far), sign * far)
     far = np.where(np.isfinite(far), np.clip(far, 0.0, 20.0), 0.0)
+    # What the series does again and again is usual, however far it is from its middle.
+    far = far / np.maximum(recurring(far[:, :history]) / _VISIBLE, 1.0)[:, None]
     far = told_by(far, independent_samples(_clipped(values[:, :history], centre, scale)))
     top = np.sort(far, axis=0)[-3:]
     return np.asarray(top.mean(axis=0))

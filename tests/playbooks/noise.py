@@ -68,10 +68,10 @@ def smoothed(width: int) -> Noise:
 
 def bursty(random: Random, samples: int) -> Floats:
     """Quiet, with a burst of a few samples now and then: a cron job, a garbage collector."""
-    out = 0.3 * random.standard_normal(samples)
+    high = np.zeros(samples)
     for at in np.flatnonzero(random.random(samples) < 0.04):
-        out[at : at + 5] += 3.0 * random.random()
-    return np.asarray(out)
+        high[at : at + 5] = 2.0 + random.random()
+    return np.asarray(high + 0.3 * random.standard_normal(samples))
 
 
 def heavy(random: Random, samples: int) -> Floats:
