@@ -29,7 +29,7 @@ class Figure(Frozen):
     low: float | None = None
     high: float | None = None
     n: int = 0
-    interval: Literal["bootstrap", "exact", "none"] = "none"
+    interval: Literal["bootstrap", "exact", "simulation", "none"] = "none"
 
 
 NOTHING: Final = Figure()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -22,7 +23,8 @@ Name = Literal[
     "ac1", "ac3", "avg5", "ac1_by_proposal", "ac3_by_proposal", "avg5_by_proposal",
     "cause", "entity", "change", "decoy_blamed", "decoy_first", "verdict",
     "set_said", "set_holds", "set_places",
-    "brier", "ece", "ece_equal_width", "ce_debiased", "confidently_wrong", "accuracy_at_50", "accuracy_at_80",
+    "brier", "ece", "ece_expected", "ece_equal_width", "ce_debiased", "confidently_wrong",
+    "accuracy_at_50", "accuracy_at_80",
 ]  # fmt: skip
 
 
@@ -190,6 +192,7 @@ class _Claims:
         return {
             "brier": self._of(calibration.brier),
             "ece": self._of(calibration.ece_equal_mass),
+            "ece_expected": self._expected(),
             "ece_equal_width": self._of(calibration.ece_equal_width),
             "ce_debiased": self._of(calibration.ce_debiased, share=None),
             "accuracy_at_50": self._at(0.5),
@@ -211,11 +214,24 @@ class _Claims:
             self._all_sets, self._seed, coverage,
         )  # fmt: skip
 
+    @cached_property
+    def _simulated(self) -> Floats:
+        return calibration.expected_ece(self._confidence, intervals.RESAMPLES, self._seed)
+
+    def _expected(self) -> Figure:
+        """The ECE of perfect calibration, with the range that 95 % of simulations lie in."""
+        if not len(self._right):
+            return intervals.NOTHING
+        drawn = self._simulated
+        low, high = (round(float(each), 4) for each in np.quantile(drawn, (0.025, 0.975)))
+        mean = round(float(drawn.mean()), 4)
+        return Figure(value=mean, low=low, high=high, n=len(self._right), interval="simulation")
+
     def noise(self) -> Noise | None:
         """What the ECE would be without any miscalibration."""
         if not len(self._right):
             return None
-        drawn = calibration.expected_ece(self._confidence, intervals.RESAMPLES, self._seed)
+        drawn = self._simulated
         measured = calibration.ece_equal_mass(self._confidence, self._right, np.ones((1, len(self._right))))[
             0
         ]

@@ -18,7 +18,7 @@ from bot.safetext import one_line
 _WIDEST: Final = 140
 _WITH_INTERVALS: Final = 100
 _MOST_NAMES: Final = 12
-_LEFT_OUT: Final = frozenset({"ac1_by_proposal", "decoy_first"})
+_LEFT_OUT: Final = frozenset({"ac1_by_proposal", "decoy_first", "ece_equal_width"})
 """Figures that the other outputs hold and a terminal has no room for."""
 
 

@@ -38,6 +38,11 @@ WHO: Final = (
 SURE: Final = (
     Column("brier", "Brier", "mean squared distance of confidence and outcome; 0 is best"),
     Column("ece", "ECE", "expected calibration error over ten bins of equal mass (the headline)"),
+    Column(
+        "ece_expected",
+        "by chance",
+        "the ECE that perfectly calibrated claims of these confidences would show",
+    ),
     Column("ece_equal_width", "ECE width", "the same over ten bins of equal width"),
     Column(
         "ce_debiased",

@@ -205,6 +205,23 @@ def test_sums_of_known_scores_are_known() -> None:
     assert pooled.verdicts == {"cause": {"cause": 3, "error": 1}}
 
 
+def test_sets_are_scored_where_one_is_said_and_the_ece_stands_beside_what_chance_would_show() -> None:
+    first, second = named("web", 0.6), named("cart", 0.3)
+    said = [answer(first, second).model_copy(update={"likely": n}) for n in (0, 1, 2)]
+    scores = [score(Case("a", str(i), Path(str(i)), CAUSE), Run(answer=each)) for i, each in enumerate(said)]
+    assert [each.set_holds for each in scores] == [None, False, True]
+    (found,) = summary.summarise(scores, seed=3)
+    assert found.figures["set_said"].value == pytest.approx(2 / 3, abs=1e-4)
+    assert found.figures["set_holds"].value == 0.5
+    assert (found.figures["set_places"].value, found.figures["set_places"].n) == (1.5, 2)
+    expected = found.figures["ece_expected"]
+    assert expected.interval == "simulation"
+    assert found.ece_if_calibrated is not None
+    assert expected.value == found.ece_if_calibrated.mean
+    # Three claims of 0.6: one to three of them right is a gap of 0.27, 0.07 or 0.4, none of 0.6.
+    assert expected.value == pytest.approx(0.2246, abs=0.02)
+
+
 def test_a_single_set_is_not_summed_up_twice() -> None:
     scores = [score(Case("a", "1", Path("1"), CAUSE), Run(answer=answer(named("cart"))))]
     assert [each.set for each in summary.summarise(scores, seed=0)] == ["a"]
