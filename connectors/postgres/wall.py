@@ -16,6 +16,7 @@ from connectors.governor import SourceFailedError
 from connectors.postgres import catalogue, failures, forecast, grammar, transaction
 from connectors.postgres.channel import Rows, command, one_statement
 from connectors.postgres.limits import Limits, RefusedError
+from connectors.postgres.watch import Watch
 
 if TYPE_CHECKING:
     from connectors.postgres.channel import Connection
@@ -26,9 +27,10 @@ APPLICATION = "firstcause"
 class Session:
     """One connection behind the wall. Not for several threads."""
 
-    def __init__(self, connection: Connection, limits: Limits) -> None:
+    def __init__(self, connection: Connection, limits: Limits, watch: Watch) -> None:
         self._connection = connection
         self._limits = limits
+        self._watch = watch
 
     @property
     def version(self) -> int:
@@ -48,16 +50,18 @@ class Session:
     @contextmanager
     def reading(self) -> Iterator[Reading]:
         """Several statements in one read-only transaction, each through all layers."""
+        self._watch.admit()
         with transaction.read_only(self._connection, self._limits):
-            yield Reading(self._connection, self._limits)
+            yield Reading(self._connection, self._limits, self._watch)
 
 
 class Reading:
     """What can be asked inside of one read-only transaction."""
 
-    def __init__(self, connection: Connection, limits: Limits) -> None:
+    def __init__(self, connection: Connection, limits: Limits, watch: Watch) -> None:
         self._connection = connection
         self._limits = limits
+        self._watch = watch
 
     @property
     def version(self) -> int:
@@ -66,6 +70,7 @@ class Reading:
 
     def rows(self, sql: str, *values: object) -> Rows:
         """The rows of one SELECT of ours."""
+        self._watch.admit()
         statement = grammar.admit(sql)
         catalogue.examine(self._connection, statement)
         frame = forecast.framed(sql, self._limits.rows)
@@ -81,6 +86,7 @@ class Reading:
         """
         import psycopg
 
+        self._watch.admit()
         catalogue.examine_for_planning(self._connection, statement)
         transaction.settle(self._connection, {"plan_cache_mode": "force_generic_plan"})
         command(self._connection, f"PREPARE firstcause_probe AS {statement.sql}")
@@ -112,7 +118,7 @@ class Wall:
         self._replica = replica
         self._slots = threading.BoundedSemaphore(self.limits.connections)
         self._lock = threading.Lock()
-        self._open: set[Connection] = set()
+        self._open: set[Watch] = set()
         self._closed = False
 
     @contextmanager
@@ -128,36 +134,37 @@ class Wall:
         if not self._slots.acquire(timeout=self.limits.session):
             raise SourceFailedError(f"{self.name}: all our connections are busy", retry=True, counts=False)
         try:
-            with self._connection(anywhere) as connection:
-                yield Session(connection, self.limits)
+            with self._watched(anywhere) as session:
+                yield session
         except psycopg.Error as error:
             raise failures.translated(self.name, error) from error
         finally:
             self._slots.release()
 
     @contextmanager
-    def _connection(self, anywhere: bool) -> Iterator[Connection]:
+    def _watched(self, anywhere: bool) -> Iterator[Session]:
         """A connection that is watched, known to `cancel`, and closed at the end."""
         connection = self._connected(anywhere)
-        watchdog = threading.Timer(self.limits.session, _broken_off, [connection])
-        watchdog.daemon = True
-        watchdog.start()
+        watch = Watch(self.name, connection, self.limits.session)
         with self._lock:
-            self._open.add(connection)
+            self._open.add(watch)
         try:
-            yield connection
+            yield Session(connection, self.limits, watch)
         finally:
-            watchdog.cancel()
+            watch.finish()
             with self._lock:
-                self._open.discard(connection)
+                self._open.discard(watch)
             connection.close()
 
     def cancel(self) -> None:
         """End what is under way: the incident's budget is spent."""
         with self._lock:
-            connections = tuple(self._open)
-        for connection in connections:
-            _broken_off(connection)
+            watches = tuple(self._open)
+        threads = [threading.Thread(target=watch.break_off, daemon=True) for watch in watches]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     def close(self) -> None:
         """End what is under way and answer nothing more."""
@@ -194,14 +201,6 @@ class Wall:
             row_factory=psycopg.rows.dict_row,
             **made,
         )
-
-
-def _broken_off(connection: Connection) -> None:
-    """Cancel what the server does for us; its answer ends the wait of whoever asked."""
-    import psycopg
-
-    with suppress(psycopg.Error):
-        connection.cancel_safe(timeout=2.0)
 
 
 __all__ = ["APPLICATION", "Limits", "Reading", "RefusedError", "Session", "Wall"]

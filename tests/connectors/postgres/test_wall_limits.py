@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -202,3 +204,34 @@ def test_without_its_replica_the_primary_answers(server: Server) -> None:
     both = Wall("shop", server.dsn("firstcause"), replica=lost)
     with both.session(anywhere=True) as session:
         assert session.rows("SELECT 1 AS one").rows == ({"one": 1},)
+
+
+def test_a_server_that_stands_still_is_hung_up_on(server: Server) -> None:
+    held: list[int] = []
+
+    def stop_and_ask() -> None:
+        with wall(server, session=0.5).session() as session:
+            held.append(session.rows("SELECT pg_backend_pid() AS pid").rows[0]["pid"])
+            os.kill(held[0], signal.SIGSTOP)
+            session.rows("SELECT 1 AS one")
+
+    began = time.monotonic()
+    try:
+        with pytest.raises(SourceFailedError, match="cannot be reached"):
+            stop_and_ask()
+        assert time.monotonic() - began < 10
+    finally:
+        for pid in held:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_after_its_time_a_session_begins_nothing_more(server: Server) -> None:
+    def ask_on_and_on() -> None:
+        with wall(server, session=0.2).session() as session:
+            for _ in range(1000):
+                with suppress(psycopg.errors.QueryCanceled):
+                    session.rows("SELECT 1 AS one")
+                time.sleep(0.01)
+
+    with pytest.raises(SourceFailedError, match="time for its questions is spent|cannot be reached"):
+        ask_on_and_on()
