@@ -11,13 +11,14 @@ from hashlib import sha256
 
 from graph.ranking import ServiceOdds
 from playbooks.changes import ChangeJudgement, JudgedChange
-from playbooks.mechanisms import UNKNOWN_MECHANISM, Mechanism
+from playbooks.mechanisms import UNKNOWN_MECHANISM, Mechanism, facts_of
 from playbooks.model import Entity, Finding
 
 _MOST_PLACES = 14
 _LEAST = 1e-4
 _GENERAL = frozenset({"bad_deploy", "config_change", "exception_in_code", "wrong_result"})
 _NEED_A_CHANGE = frozenset({"bad_deploy", "config_change"})
+_IN_DATABASE = frozenset({"table", "index", "statement", "database"})
 # Below this a mechanism is a guess: the place is proposed and its mechanism called unknown.
 _NAMED_FROM = 0.25
 
@@ -45,7 +46,15 @@ class Hypothesis:
     def id(self) -> str:
         """The same for the same cause, service, entity and change, in every weighing."""
         change = self.place.change.change_id if self.place.change else None
-        return identity(self.mechanism.cause, self.place.service, self.mechanism.entity, change)
+        return claim(self.mechanism, self.place.service, change)
+
+
+def claim(mechanism: Mechanism, service: str, change: str | None) -> str:
+    """The id of a mechanism at a service; what lies in a named database is one claim, whoever suffers."""
+    database = facts_of(mechanism).get("database")
+    if database and mechanism.entity is not None and mechanism.entity.kind in _IN_DATABASE:
+        return identity(mechanism.cause, f"database/{database}", mechanism.entity, change)
+    return identity(mechanism.cause, service, mechanism.entity, change)
 
 
 def identity(cause: str, service: str | None, entity: Entity | None, change: str | None) -> str:
@@ -84,7 +93,7 @@ def settle(
     change = place.change.change_id if place.change else None
     if change is None:
         mechanisms = _without_changes(mechanisms)
-    left = [m for m in mechanisms if identity(m.cause, place.service, m.entity, change) not in ruled_out]
+    left = [m for m in mechanisms if claim(m, place.service, change) not in ruled_out]
     remaining = sum(m.probability for m in left)
     if not left or remaining <= 0:
         return None

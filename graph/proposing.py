@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 
 from connectors.answers import Commits, Timeline
 from connectors.contract import Reading, Source
+from graph.entities import entity_of
 from graph.hypotheses import Hypothesis
 from graph.model import NextStep, Proposal, ProposedFile
 from playbooks.changes import NOTHING_AGAINST, Ground, JudgedChange, NoChange
 from playbooks.facts import short
 from playbooks.mechanisms import UNKNOWN_MECHANISM
-from playbooks.model import Entity, Evidence, Finding, Incident
+from playbooks.model import Evidence, Finding, Incident
 from playbooks.observations import Observations
 from playbooks.wording import Wording, word
 
@@ -67,7 +68,7 @@ def propose(scribe: Scribe, hypothesis: Hypothesis, confidence: float, rank: int
         cause=hypothesis.mechanism.cause,
         title=worded.title,
         service=hypothesis.place.service,
-        entity=hypothesis.mechanism.entity or Entity(kind="service", name=hypothesis.place.service),
+        entity=entity_of(hypothesis, scribe.incident, scribe.seen),
         change=change.change_id if change else None,
         confidence=confidence,
         why=_why(hypothesis, speaking, scribe.none),

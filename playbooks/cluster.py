@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from connectors.answers import ClusterEvent, ClusterState, Container, Node, Pod
 from playbooks.facts import DetailedFinding, Ruling, Scene, cite, finding, short, unknown
 from playbooks.model import Entity
+from playbooks.neighbours import judge_neighbours
 from playbooks.observations import Observations, Observed
 
 BEFORE_ONSET = timedelta(minutes=2)
@@ -114,16 +115,17 @@ def judge_cluster(observations: Observations, scene: Scene) -> tuple[DetailedFin
 
     `cluster_innocent` and every "no" need pods of the service in the answer: silence is not health.
     """
+    shared = judge_neighbours(observations, scene)
     observed = observations.first(ClusterState)
     judges = (
         "pod_oom_killed", "pod_restarted", "node_pressure", "replicas_at_most", *(s.judge for s in SIGHTS),
     )  # fmt: skip
     if observed is None:
-        return tuple(unknown(judge, "the cluster was not asked", scene) for judge in judges)
+        return (*shared, *(unknown(judge, "the cluster was not asked", scene) for judge in judges))
     place = _place(observed, scene)
     if not place.pods and not place.events:
         why = f"no pod or event of {scene.service or 'the service'} is known"
-        return tuple(unknown(judge, why, scene) for judge in judges)
+        return (*shared, *(unknown(judge, why, scene) for judge in judges))
     findings = (
         _oom_killed(place),
         _restarted(place),
@@ -131,7 +133,7 @@ def judge_cluster(observations: Observations, scene: Scene) -> tuple[DetailedFin
         _at_most(place),
         *(_sight(sight, place) for sight in SIGHTS),
     )
-    return (*findings, _innocent(findings, place))
+    return (*shared, *findings, _innocent(findings, place))
 
 
 def _place(observed: Observed[ClusterState], scene: Scene) -> _Place:

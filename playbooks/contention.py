@@ -5,6 +5,8 @@ Sources: PostgreSQL manual, "pg_stat_activity", "Viewing Locks", "Connections an
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,20 +14,32 @@ from connectors.answers import ActivityGroup, ActivitySnapshot, ActivitySnapshot
 from playbooks.facts import DetailedFinding, Ruling, Scene, cite, finding, of_database, short, unknown
 from playbooks.model import Entity
 from playbooks.observations import Observations, Observed
+from playbooks.statements import Unread, read_statement
 
 LEAST_BLOCKED_SECONDS = 1.0
 LONG_IDLE_SECONDS = 30.0
 RESERVED = 3
 """superuser_reserved_connections by default."""
+_WRITES_TO = re.compile(
+    r"\b(?:update|insert\s+into|delete\s+from|truncate(?:\s+table)?|lock(?:\s+table)?|alter\s+table|from)"
+    r"\s+(?:only\s+|if\s+exists\s+){0,2}(\"?[a-z_][\w$.\"]{0,126})"
+    r"|\bindex\s.{0,160}\bon\s+(?:only\s+)?(\"?[a-z_][\w$.\"]{0,126})",
+    re.IGNORECASE,
+)
+_KEYWORDS = frozenset("only if select set table".split())
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The session at the root of a lock queue, and everyone who waits for it, directly or not."""
+    """The session at the root of a lock queue, and everyone who waits for it, directly or not.
+
+    `queries`: what the waiters want to run.
+    """
 
     root: Lock
     blocked: int
     longest_seconds: float
+    queries: tuple[str, ...] = ()
 
 
 def lock_chains(locks: Sequence[Lock]) -> tuple[Chain, ...]:
@@ -43,7 +57,12 @@ def lock_chains(locks: Sequence[Lock]) -> tuple[Chain, ...]:
         roots.setdefault(last.blocker_pid, last)
         waiting.setdefault(last.blocker_pid, []).append(lock)
     chains = [
-        Chain(roots[pid], len({w.blocked_pid for w in held}), max(w.blocked_seconds for w in held))
+        Chain(
+            roots[pid],
+            len({w.blocked_pid for w in held}),
+            max(w.blocked_seconds for w in held),
+            tuple(w.blocked_query for w in held),
+        )
         for pid, held in waiting.items()
     ]
     return tuple(sorted(chains, key=lambda c: (-c.blocked, -c.longest_seconds, c.root.blocker_pid)))
@@ -81,19 +100,45 @@ def _lock_finding(chain: Chain, observed: Observed[Locks], scene: Scene) -> Deta
         f"{root.blocker_pid} ({holder}, {root.blocker_state or 'unknown state'} for "
         f"{root.blocker_seconds:.0f} s): {short(root.blocker_query, 120)}"
     )
+    table = locked_table(chain)
+    if table:
+        text += f"; they wait for {table}"
     ruling = Ruling(
         judge="lock_chain",
         state="yes",
         why=text,
         strength=2.0 + min(4.0, chain.blocked / 2) + min(4.0, chain.longest_seconds / 15),
-        entity=Entity(kind="session", name=str(root.blocker_pid)),
+        entity=Entity(kind="table", name=table) if table else None,
     )
     facts = {
+        "table": table,
         "pid": str(root.blocker_pid),
         "application": short(root.blocker_application, 60),
         "statement": short(root.blocker_query),
     }
     return finding(ruling, scene, [cite(observed.reading, text)], facts)
+
+
+def locked_table(chain: Chain) -> str:
+    """The table that the waiters have in common, best one that the holder named too; empty if untold.
+
+    The holder's last statement need not be the one that took the lock, so it decides only between equals.
+    """
+    wanted = Counter(table for query in chain.queries for table in _tables(query))
+    held = _tables(chain.root.blocker_query)
+    if not wanted:
+        return min(held) if len(held) == 1 else ""
+    return min(wanted, key=lambda table: (-wanted[table], table not in held, table))
+
+
+def _tables(query: str) -> frozenset[str]:
+    """The tables of a statement; of one that is cut or no query, by the words before their names."""
+    said = read_statement(query)
+    if not isinstance(said, Unread) and said.tables:
+        return frozenset(table.name for table in said.tables)
+    names = (a or b for a, b in _WRITES_TO.findall(query[:2000]))
+    bare = (name.rsplit(".", 1)[-1].strip('"') for name in names)
+    return frozenset(name for name in bare if name and name.lower() not in _KEYWORDS)
 
 
 def judge_connections(

@@ -27,6 +27,8 @@ FULL_STRENGTH = 6.0
 LABEL_PART = 0.6
 """How much a related label of the guilty change counts against the mechanism's own id."""
 
+_WAITING = frozenset({"lock_chain", "lock_waits"})
+
 NOT_MECHANISMS = frozenset({"recovered", "no_fault"})
 """Verdicts on the incident as a whole: judged elsewhere."""
 
@@ -84,12 +86,18 @@ def judge_mechanisms(
     mine = [f for f in findings if f.service is None or f.service == signals.service]
     known = [f for f in (*signal_findings(signals), *mine) if f.state != "unknown"]
     by_judge: dict[str, list[Finding]] = {}
-    for one in sorted(known, key=_finding_order):
+    for one in sorted(_without_blind(known), key=_finding_order):
         by_judge.setdefault(one.judge, []).append(one)
     weighed = [
         _weigh(book, by_judge, signals) for book in books.playbooks if book.verdict not in NOT_MECHANISMS
     ]
     return _ranked(weighed)
+
+
+def _without_blind(known: Sequence[Finding]) -> list[Finding]:
+    """That database time did not rise is not known while calls wait: spans still open are not seen yet."""
+    waiting = any(f.judge in _WAITING and f.state == "yes" for f in known)
+    return [f for f in known if not (waiting and f.judge == "signal.db_time" and f.state == "no")]
 
 
 def _finding_order(finding: Finding) -> tuple[str, str, float, str, str]:

@@ -335,6 +335,7 @@ def test_a_real_lock_chain_leads_to_its_root(server: Server) -> None:
     told = by_judge(judge_database(observed(answer), SCENE))["lock_chain"]
     assert told.state == "yes"
     assert told.entity is not None
-    assert told.entity.name == str(root)
+    assert told.entity.kind == "table"
+    assert f"for process {root}" in told.why
     assert "2 sessions wait" in told.why
     assert "nightly-job" in told.why

@@ -183,10 +183,46 @@ def test_an_innocent_database_is_not_blamed(rows: tuple[tuple[str, float, float,
             assert mechanism.cause not in DATABASE_CAUSES or mechanism.probability < 0.5
 
 
-def test_a_lock_chain_is_lock_contention_and_names_the_session() -> None:
-    held = a.Lock(blocked_pid=2, blocker_pid=71, blocked_seconds=40.0, blocker_state="idle in transaction")
-    found = first(signals(db_time=7.0), *judge_database(observed(locks(held)), SCENE))
-    assert (found.cause, found.entity and found.entity.name) == ("lock_contention", "71")
+def _held(query: str, holder: str = "LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE") -> a.Lock:
+    return a.Lock(
+        blocked_pid=2, blocker_pid=71, blocked_seconds=40.0, blocker_state="idle in transaction",
+        blocked_query=query, blocker_query=holder,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "holder", "table"),
+    [
+        ("INSERT INTO orders (id) VALUES ($1)", "SELECT 1", "orders"),
+        (
+            "SELECT o.id FROM orders o JOIN lines l ON l.o = o.id FOR UPDATE",
+            "UPDATE lines SET n = 1",
+            "lines",
+        ),
+        ("UPDATE shop.\"orders\" SET state = 'paid', note = 'cut off he", "select 1", "orders"),
+        ("CREATE INDEX CONCURRENTLY orders_ix ON orders (state)", "", "orders"),
+        ("", "LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE", "orders"),
+        ("", "", None),
+    ],
+)
+def test_a_lock_chain_is_lock_contention_on_the_table_and_the_session_stays_in_the_evidence(
+    query: str, holder: str, table: str | None
+) -> None:
+    found = first(signals(db_time=7.0), *judge_database(observed(locks(_held(query, holder))), SCENE))
+    assert found.cause == "lock_contention"
+    assert (found.entity and found.entity.name) == table
+    assert any("process 71" in finding.why for finding in found.findings)
+    assert "71" in (word(found, "checkout").command or "")
+
+
+def test_database_time_is_unknown_while_calls_wait_for_a_lock() -> None:
+    waiting = judge_database(observed(locks(_held("UPDATE orders SET a = 1"))), SCENE)
+    found = first(signals(db_time=0.0), *waiting)
+    assert found.cause == "lock_contention"
+    assert not any(finding.judge == "signal.db_time" for finding in found.against)
+    calm = judge_mechanisms(signals(db_time=0.0), [])
+    slow = next(m for m in calm if m.cause == "slow_query")
+    assert any(finding.judge == "signal.db_time" for finding in slow.against)
 
 
 def test_every_mechanism_can_be_worded_from_the_service_alone() -> None:
