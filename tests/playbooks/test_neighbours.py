@@ -91,18 +91,21 @@ def test_a_queue_of_others_and_a_lag_as_usual_say_nothing_of_a_service() -> None
     assert told(queue(0.0, 0.0, lag=0.0))["queue_lag"].state == "no"
 
 
-def _first(rows: dict[SeriesKey, Floats], **signals: float) -> Mechanism:
-    said = ServiceSignals(service="checkout", **signals)
+def _first(rows: dict[SeriesKey, Floats], said: ServiceSignals) -> Mechanism:
     return judge_mechanisms(said, tuple(told(rows).values()))[0]
 
 
+BEHIND = ServiceSignals(service="checkout", queue_up=9.0)
+CROWDED = ServiceSignals(service="checkout", latency_up=9.0, node_busy=5.0)
+
+
 def test_a_slow_consumer_is_a_backlog_of_that_queue_and_a_flood_is_less_so() -> None:
-    slow, flooded = _first(queue(-45.0, 0.0), queue_up=9.0), _first(queue(0.0, 200.0), queue_up=9.0)
+    slow, flooded = _first(queue(-45.0, 0.0), BEHIND), _first(queue(0.0, 200.0), BEHIND)
     assert (slow.cause, slow.entity) == ("queue_backlog", Entity(kind="queue", name="orders"))
     assert slow.probability > 0.6
     assert flooded.cause != "queue_backlog" or flooded.probability < slow.probability - 0.2
 
 
 def test_pods_that_move_together_are_pressure_on_their_node() -> None:
-    found = _first(pods(EVERYONE), latency_up=9.0, node_busy=5.0)
+    found = _first(pods(EVERYONE), CROWDED)
     assert (found.cause, found.entity) == ("node_pressure", Entity(kind="node", name="n2"))
