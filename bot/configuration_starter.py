@@ -34,21 +34,30 @@ sources:
 #-  - kind: jaeger
 #-    url: http://127.0.0.1:16686
 
+  # Logs: Loki; without one, the logs of pods (kubernetes, logs: true).
+#-  - kind: loki
+#-    url: http://127.0.0.1:3100
+
+  # The cluster: as kubectl would ask; inside of it, leave out kubeconfig and context. docs/sources/kubernetes.md
+#-  - kind: kubernetes
+#-    kubeconfig: kubeconfig
+#-    context: production
+#-    namespaces: [shop]                 # those that may be read; leave out for all
+#-    logs: false
+
   # Databases: `firstcause sql-role --database shop` prints the role that can look and cannot act.
 #-  - kind: postgres
 #-    database: shop                     # what series call `datname`
 #-    dsn: {env: SHOP_DSN}               # host=… dbname=shop user=firstcause password=…
 
-  # Logs: Loki.
-#-  - kind: loki
-#-    url: http://127.0.0.1:3100
-#-    tenant: shop                       # X-Scope-OrgID
-#-    service_label: app                 # where it cannot be told
+#-  - kind: mysql
+#-    database: stock
+#-    host: 127.0.0.1
+#-    password: {env: STOCK_PASSWORD}    # of the role in docs/sources/mysql.md
 
-  # What providers say of themselves, on pages in Statuspage's format.
+  # What providers say of themselves, in Statuspage's format.
 #-  - kind: status_page
-#-    url: https://status.example
-#-    provider: payments
+#-    url: https://status.payprovider.example
 
   # Repositories: what was rolled out, its code and its migrations. docs/sources/changes.md
 #-  - kind: git
@@ -67,13 +76,6 @@ sources:
 #-  - kind: pagerduty
 #-    token: {env: PAGERDUTY_API_KEY}    # a read-only REST API key
 #-  - kind: changes
-
-  # The inside of a database, read-only: docs/sources/mysql.md
-#-  - kind: mysql
-#-    name: legacy
-#-    host: 127.0.0.1
-#-    database: legacy
-#-    password: {env: MYSQL_PASSWORD}
 
 # What is written here counts before what is discovered from the sources; leave out what can be discovered.
 #-services:

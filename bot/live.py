@@ -11,8 +11,10 @@ import bot
 from bot import backstage, live_incident, service_discovery, service_map
 from bot.casework import Casework, Place, recorded_at
 from bot.configuration import Configuration
+from bot.live_changes import RepositoryFields
+from bot.live_fields import Ground
 from bot.live_incident import Begun, Request
-from bot.live_kinds import Ground, RepositoryFields, databases, made
+from bot.live_kinds import databases, made
 from bot.service_map import ServiceMap, Told
 from connectors.live import LiveSources
 

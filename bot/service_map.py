@@ -140,6 +140,10 @@ class Written:
                 return found
         return self._by_pod(labels.get("pod", ""), namespace)
 
+    def of_workload(self, namespace: str, workload: str | None) -> str | None:
+        """The service that a namespace's workload is (`deployment/checkout`), None where nobody wrote it."""
+        return self._by_workload(workload.rpartition("/")[2], namespace) if workload else None
+
     def _by_workload(self, workload: str, namespace: str | None) -> str | None:
         exact = self._workloads.get((workload, namespace))
         return exact if exact is not None else self._workloads.get((workload, None))

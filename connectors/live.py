@@ -75,7 +75,7 @@ class LiveSources:
     one that hangs is named and left behind.
     """
 
-    def __init__(self, connectors: Sequence[LiveConnector], seconds: float = 15.0) -> None:
+    def __init__(self, connectors: Sequence[LiveConnector], seconds: float = 18.0) -> None:
         self.connectors = tuple(connectors)
         self._seconds = seconds
 

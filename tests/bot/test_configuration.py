@@ -10,7 +10,8 @@ import yaml
 
 from bot import configuration, configuration_starter, live
 from bot.errors import BadInputError
-from bot.live_kinds import KINDS, HttpFields
+from bot.live_fields import HttpFields
+from bot.live_kinds import KINDS
 from bot.settings import Settings
 
 SECRET = "s3cr3t-value"
