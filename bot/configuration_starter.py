@@ -38,7 +38,7 @@ sources:
 #-  - kind: loki
 #-    url: http://127.0.0.1:3100
 
-  # The cluster: as kubectl would ask; inside of it, leave out kubeconfig and context. docs/sources/kubernetes.md
+  # The cluster, as kubectl would ask; inside of it without kubeconfig and context.
 #-  - kind: kubernetes
 #-    kubeconfig: kubeconfig
 #-    context: production

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bot.configuration_fields import Dsn, Duration, Name, Secret
+from bot.configuration_fields import BoundsFields, Dsn, Duration, LocalPath, Name, Secret
 from bot.live_fields import Ground, HttpFields, SourceFields
 from bot.service_map import Written
 from connectors.contract import Frozen
