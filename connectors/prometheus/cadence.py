@@ -44,7 +44,9 @@ def read_cadence(rows: Sequence[tuple[Mapping[str, str], float]]) -> Cadence:
     """What the rows of `cadence_query` say."""
     counts: dict[str, dict[int, float]] = {}
     for labels, often in rows:
-        counts.setdefault(labels.get("job", ""), {})[int(labels.get(_SPAN, "0"))] = often
+        span = next((each for each in SPANS if labels.get(_SPAN) == str(each)), None)
+        if span is not None:
+            counts.setdefault(labels.get("job", ""), {})[span] = often
     by_job = {job: found for job, told in counts.items() if (found := _interval(told)) is not None}
     if not by_job:
         return Cadence()

@@ -197,7 +197,8 @@ def _exemplars(api: PrometheusApi, names: Sequence[str], now: datetime) -> _Look
 
 
 def _rules(api: PrometheusApi) -> _Looked:
-    count = sum(len(group.get("rules") or []) for group in api.rules() if isinstance(group, dict))
+    listed = [group.get("rules") for group in api.rules() if isinstance(group, dict)]
+    count = sum(len(each) for each in listed if isinstance(each, list))
     if count:
         return _Looked("ok", f"{count} rules can be read")
     return _Looked(

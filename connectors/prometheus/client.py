@@ -6,6 +6,7 @@ whose warnings matter are read here. What the server says stays data: nothing of
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # Within a cluster, packing an answer costs a busy server more than sending it does.
 _UNPACKED = {"Accept-Encoding": "identity"}
+# Half of a character of two: JSON can write it, no URL can.
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class PrometheusApi:
             raise SourceFailedError("the answer is not one of the Prometheus API") from error
         if not isinstance(names, list):
             raise SourceFailedError("the answer is not one of the Prometheus API")
-        return [name for name in names if isinstance(name, str)]
+        return [name for name in names if isinstance(name, str) and not _HALF.search(name)]
 
     def exemplars(self, query: str, start: datetime, end: datetime) -> list[Any]:
         """What /api/v1/query_exemplars holds about the series of a query."""

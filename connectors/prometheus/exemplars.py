@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from connectors.exemplars import Exemplar
 from connectors.prometheus.identity import Identities
+from connectors.prometheus.matrix import text_pairs
 from connectors.prometheus.selection import selector, wanted
 from connectors.redaction import redacted
 
@@ -28,13 +29,14 @@ def read_exemplars(
     """Exemplars with a trace inside the span, the largest value first; each trace of a metric once."""
     found: dict[tuple[str, str], Exemplar] = {}
     for entry in listed:
-        if not isinstance(entry, dict) or not isinstance(entry.get("seriesLabels"), dict):
+        series = entry.get("seriesLabels") if isinstance(entry, dict) else None
+        listed_here = entry.get("exemplars") if isinstance(entry, dict) else None
+        if not text_pairs(series) or not isinstance(listed_here, list):
             continue
-        series: Mapping[str, str] = entry["seriesLabels"]
         (key,) = identities.keys([{name: value for name, value in series.items() if name != "le"}])
         if key is None:
             continue
-        for raw in entry.get("exemplars") or []:
+        for raw in listed_here:
             one = _exemplar(raw, key.metric, key.get("service"), key.labels)
             if one is not None and span[0] <= one.at <= span[1]:
                 known = found.get((one.metric, one.trace))

@@ -132,7 +132,7 @@ class Identities:
         return self._mapped({"workload": workload, "namespace": namespace}) or workload
 
     def _key(self, labels: Labels, part: _Part, *, full: bool) -> SeriesKey:
-        rest = [(name, self._show(name, str(value))) for name, value in labels.items() if not _tells(name)]
+        rest = [(name, self._show(name, value)) for name, value in labels.items() if not _tells(name)]
         shown = [*self._pairs(part, full=full), *(pair for pair in rest if pair[1])]
         return SeriesKey(labels.get("__name__", ""), tuple(sorted(shown)))
 
@@ -168,7 +168,7 @@ class Identities:
 
     def _told(self, metric: str, telling: Iterable[tuple[str, str]]) -> dict[str, str]:
         """The labels less the replicas', the well-known ones under their names in a case."""
-        told = {name: str(value) for name, value in telling if name not in _REPLICA and name != "__name__"}
+        told = {name: value for name, value in telling if name not in _REPLICA and name != "__name__"}
         _speak_for_others(metric, told)
         for name, others in _RENAMED:
             for other in others:

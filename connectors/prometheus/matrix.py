@@ -10,7 +10,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import orjson
@@ -145,9 +145,14 @@ def _series(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _labels(row: Mapping[str, Any]) -> Mapping[str, str]:
     metric = row.get("metric")
-    if not isinstance(metric, dict):
+    if not text_pairs(metric):
         raise SourceFailedError("a series without labels", counts=False)
     return metric
+
+
+def text_pairs(value: object) -> TypeGuard[dict[str, str]]:
+    """Whether this is what labels are: names and values, all of them text."""
+    return isinstance(value, dict) and all(type(each) is str for each in value.values())
 
 
 def _place(values: Floats, samples: Sequence[bytes], grid: Grid) -> None:
@@ -225,6 +230,6 @@ def vector(document: Mapping[str, Any]) -> list[tuple[Mapping[str, str], float]]
             value = float(pair[1]) if isinstance(pair, list) else math.nan
         except (IndexError, TypeError, ValueError):
             continue
-        if not math.isnan(value):
+        if math.isfinite(value):
             rows.append((_labels(row), value))
     return rows

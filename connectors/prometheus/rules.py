@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.prometheus.matrix import text_pairs
+
 _COMPARED = re.compile(r"(==|!=|>=|<=|>|<)(?:\s*bool\b)?\s*([-+]?[\d._]+(?:[eE][-+]?\d+)?)\s*$")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
@@ -57,20 +59,21 @@ def _whole(text: str) -> bool:
 
 def alert_rules(groups: Iterable[Any]) -> list[AlertRule]:
     """The alerting rules among the groups of /api/v1/rules."""
-    found = []
-    for group in groups:
-        for rule in (group.get("rules") or []) if isinstance(group, dict) else []:
-            if isinstance(rule, dict) and rule.get("type") == "alerting" and rule.get("query"):
-                labels = rule.get("labels")
-                found.append(
-                    AlertRule(
-                        str(rule.get("name", "")),
-                        str(rule["query"]),
-                        float(rule.get("duration") or 0.0),
-                        labels if isinstance(labels, dict) else {},
-                    )
-                )
-    return found
+    listed = (group.get("rules") for group in groups if isinstance(group, dict))
+    rules = (rule for each in listed if isinstance(each, list) for rule in each)
+    return [found for rule in rules if (found := _rule(rule)) is not None]
+
+
+def _rule(raw: Any) -> AlertRule | None:
+    if not isinstance(raw, dict) or raw.get("type") != "alerting" or not isinstance(raw.get("query"), str):
+        return None
+    labels, hold = raw.get("labels"), raw.get("duration")
+    return AlertRule(
+        name=str(raw.get("name", "")),
+        expression=raw["query"],
+        hold_seconds=float(hold) if isinstance(hold, int | float) else 0.0,
+        labels=labels if text_pairs(labels) else {},
+    )
 
 
 def rule_of(rules: Iterable[AlertRule], alert: str, labels: Mapping[str, str]) -> AlertRule | None:
