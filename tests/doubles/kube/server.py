@@ -158,7 +158,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.trouble == "reset":
             self._reset()
             return
-        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        # The scheme's name has no case (RFC 9110, section 11.1); clients write it either way.
+        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        token = token if scheme.lower() == "bearer" else ""
         reply = self._troubled(fault) or double.answering.answer(request, double.accounts.get(token))
         if isinstance(reply, WatchReply):
             self._watch(reply)
