@@ -71,6 +71,10 @@ class Answer:
         """
         try:
             document = json.loads(self.body)
+            if b"\\ud" in self.body.lower():
+                # Half of a surrogate pair is no character, and could be neither stored nor shown.
+                whole = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+                document = json.loads(whole)
         except (ValueError, RecursionError) as error:
             raise SourceFailedError(f"the answer is not JSON: {str(error)[:120]}", counts=False) from error
         if not isinstance(document, dict):

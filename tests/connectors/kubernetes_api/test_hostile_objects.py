@@ -9,7 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.codec import decode, encode
 from connectors.contract import Window
+from connectors.kubernetes_api.api import Answer
 from connectors.kubernetes_api.changes import changes
 from connectors.kubernetes_api.gitops import carried
 from connectors.kubernetes_objects import read_cluster
@@ -43,6 +45,11 @@ GITOPS: list[Object] = [
 ]
 
 
+def test_half_a_character_is_not_passed_on() -> None:
+    body = b'{"half": "\\ud83d!", "whole": "\\ud83d\\ude00", "plain": "\\\\ud"}'
+    assert Answer(body).json() == {"half": "?!", "whole": "\U0001f600", "plain": "\\ud"}
+
+
 def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The way to every field of an object, at any depth."""
     steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -73,7 +80,7 @@ def test_whatever_a_field_holds_the_rest_is_read(
     state = read_cluster(items, NOW)
     assert all(max((each.at, *each.steps)) <= NOW for each in told)
     assert all(event.at <= NOW for event in state.events)
-    state.model_dump_json()
+    assert decode(encode(state)) == state
 
 
 def _has(inner: object, step: Any) -> bool:
