@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from connectors import answers as a
 from connectors.errors import TimeLeakError
+from connectors.exemplars import Exemplars
 
 if TYPE_CHECKING:
     from connectors.answers import Answer
@@ -78,6 +79,10 @@ def _tables(answer: a.TableSnapshots) -> Iterable[float]:
     )
 
 
+def _exemplars(answer: Exemplars) -> Iterable[float]:
+    return _seconds(each.at for each in answer.exemplars)
+
+
 _TIMES: dict[type, Callable[..., Iterable[float]]] = {
     a.SeriesSet: _series,
     a.SpanSet: _spans,
@@ -89,4 +94,5 @@ _TIMES: dict[type, Callable[..., Iterable[float]]] = {
     a.StatementSnapshots: _snapshots,
     a.ActivitySnapshots: _snapshots,
     a.TableSnapshots: _tables,
+    Exemplars: _exemplars,
 }

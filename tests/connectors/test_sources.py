@@ -22,6 +22,7 @@ from connectors.codec import sha256
 from connectors.contract import Question, Reading, Source, Sources, Unavailable, Window
 from connectors.database_answers import DatabaseAnswer
 from connectors.errors import TimeLeakError
+from connectors.exemplars import Exemplar, Exemplars
 from connectors.otlp import read_spans
 from connectors.questions import ChangeTimeline, DatabaseQuestion, LogSample, SeriesSweep, SpanSample
 from tests.connectors.small_case import NOW, WIDE, SmallCase, answered, iso, minute, refused, request, span
@@ -70,6 +71,7 @@ def late_answers() -> Iterator[a.Answer]:
     yield a.StatementSnapshots(snapshots=(a.StatementSnapshot(at=at, statements=()),))
     yield a.ActivitySnapshots(snapshots=(a.ActivitySnapshot(at=at, groups=()),))
     yield a.TableSnapshots(snapshots=(a.TableSnapshot(at=at, tables=()),))
+    yield Exemplars(exemplars=(Exemplar(trace="1", at=at, value=1.0, metric="m"),))
     yield a.TableSnapshots(snapshots=(a.TableSnapshot(at=NOW, tables=(table,)),))
 
 

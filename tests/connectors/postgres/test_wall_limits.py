@@ -233,5 +233,5 @@ def test_after_its_time_a_session_begins_nothing_more(server: Server) -> None:
                     session.rows("SELECT 1 AS one")
                 time.sleep(0.01)
 
-    with pytest.raises(SourceFailedError, match="time for its questions is spent|cannot be reached"):
+    with pytest.raises(SourceFailedError, match=r"time for its questions is spent|cannot be reached"):
         ask_on_and_on()
