@@ -21,6 +21,8 @@ _ALIKE = 0.4
 _MORE = 0.2
 # The part of the swing that may be left over where a season counts.
 _LEFT = 0.7
+# Rows looked at at once, as in `playbooks.shifts`.
+_BLOCK = 2048
 
 
 def seasons(values: Floats, times: Floats, history: int) -> Floats | None:
@@ -38,9 +40,20 @@ def seasons(values: Floats, times: Floats, history: int) -> Floats | None:
     Returns:
         (n, t), 0 where no season was found; None where no series has one.
     """
-    samples = len(times)
-    if history < 2 * _FEWEST_PHASES or not len(values):
+    found = None
+    if history < 2 * _FEWEST_PHASES:
         return None
+    for at in range(0, len(values), _BLOCK):
+        part = _seasons(values[at : at + _BLOCK], times, history)
+        if part is not None:
+            found = np.zeros(values.shape) if found is None else found
+            found[at : at + _BLOCK] = part
+    return found
+
+
+def _seasons(values: Floats, times: Floats, history: int) -> Floats | None:
+    """The seasons of some rows; rows are independent, and work takes several times their memory."""
+    samples = len(times)
     step = float(np.median(np.diff(times)))
     known = np.isfinite(values)
     count = np.maximum(known[:, :history].sum(axis=1), 1)
