@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import cast
@@ -15,6 +16,20 @@ def mapping(value: object) -> Mapping[str, object]:
 def items(value: object) -> Sequence[object]:
     """The value where it is an array, else an empty one."""
     return value if isinstance(value, list) else []
+
+
+def objects(value: object) -> list[Mapping[str, object]]:
+    """The objects of an array; whatever else it holds is left out."""
+    return [mapping(item) for item in items(value) if isinstance(item, dict)]
+
+
+def number(value: object) -> float:
+    """A finite number, or a text that is one (64-bit integers in JSON); else zero: protobuf leaves it out."""
+    try:
+        found = float(value) if isinstance(value, str | int | float) else 0.0
+    except (ValueError, OverflowError):
+        return 0.0
+    return found if math.isfinite(found) else 0.0
 
 
 def text(fields: Mapping[str, object], name: str) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from connectors.governor import SourceFailedError
 from connectors.http import HttpClient, Params, Response
+from connectors.json_shapes import mapping, number, objects
 from connectors.live import Check
 
 SERVICE_LABELS = (
@@ -104,9 +105,7 @@ class LokiApi:
             samples = row.get("samples") if isinstance(row, dict) else None
             pairs = samples if isinstance(samples, list) else []
             counts = [
-                (int(pair[0]), _number(pair[1]))
-                for pair in pairs
-                if isinstance(pair, list) and len(pair) == 2
+                (int(pair[0]), number(pair[1])) for pair in pairs if isinstance(pair, list) and len(pair) == 2
             ]
             if counts:
                 found.append((str(row.get("pattern", "")), counts))
@@ -143,10 +142,8 @@ def _refused(answer: Response) -> SourceFailedError:
     return SourceFailedError(f"status 400: {answer.text()[:200]}", counts=False)
 
 
-def _result(body: Mapping[str, object]) -> list[dict[str, object]]:
-    data = body.get("data")
-    listed = data.get("result") if isinstance(data, dict) else None
-    return [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+def _result(body: Mapping[str, object]) -> list[Mapping[str, object]]:
+    return objects(mapping(body.get("data")).get("result"))
 
 
 def _vector(body: Mapping[str, object]) -> list[tuple[Mapping[str, str], float]]:
@@ -154,7 +151,7 @@ def _vector(body: Mapping[str, object]) -> list[tuple[Mapping[str, str], float]]
     for row in _result(body):
         value = row.get("value")
         if isinstance(value, list) and len(value) == 2:
-            found.append((_labels(row.get("metric")), _number(value[1])))
+            found.append((_labels(row.get("metric")), number(value[1])))
     return found
 
 
@@ -183,10 +180,3 @@ def _labels(value: object) -> dict[str, str]:
 
 def _whole(value: object) -> int:
     return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else 0
-
-
-def _number(value: object) -> float:
-    try:
-        return float(value) if isinstance(value, str | int | float) else 0.0
-    except ValueError:
-        return 0.0

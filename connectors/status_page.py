@@ -16,6 +16,7 @@ from connectors.codec import sha256
 from connectors.contract import Question, Reading, Source, Unavailable
 from connectors.governor import SourceFailedError
 from connectors.http import Endpoint, HttpClient
+from connectors.json_shapes import instant_of, mapping, objects, text
 from connectors.live import Check
 from connectors.questions import ProviderStatus
 from connectors.redaction import redacted
@@ -56,9 +57,9 @@ class StatusPageConnector:
             return Unavailable(Source.STATUS, failure.reason, retry=failure.retry)
         start, end = question.window.start, min(question.window.end, now.astimezone(UTC))
         listed = [
-            *_objects(incidents.get("incidents")),
-            *_objects(summary.get("incidents")),
-            *_objects(summary.get("scheduled_maintenances")),
+            *objects(incidents.get("incidents")),
+            *objects(summary.get("incidents")),
+            *objects(summary.get("scheduled_maintenances")),
         ]
         provider = self._provider or _called(summary)
         told = {event for incident in listed for event in _events(incident, provider)}
@@ -83,8 +84,7 @@ class StatusPageConnector:
                 raise SourceFailedError("the answer is not JSON of a status page")
         except SourceFailedError as failure:
             return [refused_check(failure, self.client.endpoint, "a status page", time.monotonic() - began)]
-        status = page.get("status")
-        says = _text(status, "description") if isinstance(status, dict) else ""
+        says = text(mapping(page.get("status")), "description")
         found = f"{self._provider or _called(page)}: {says or 'no status'}, {now:%FT%TZ}"
         return [
             Check("reachable", "ok", found, seconds=time.monotonic() - began),
@@ -99,23 +99,22 @@ class StatusPageConnector:
 
 
 def _called(page: Mapping[str, object]) -> str:
-    about = page.get("page")
-    return _text(about, "name") if isinstance(about, dict) else ""
+    return text(mapping(page.get("page")), "name")
 
 
 def _events(incident: Mapping[str, object], provider: str) -> Iterator[StatusEvent]:
     """An event for each update and each component it speaks of."""
-    for update in _objects(incident.get("incident_updates")):
-        at = _instant(update.get("display_at")) or _instant(update.get("created_at"))
+    for update in objects(incident.get("incident_updates")):
+        at = instant_of(update.get("display_at")) or instant_of(update.get("created_at"))
         if at is None:
             continue
-        detail = redacted(f"{_text(incident, 'name')}: {_text(update, 'body')}")[:_LONGEST]
-        status = _text(update, "status")
+        detail = redacted(f"{text(incident, 'name')}: {text(update, 'body')}")[:_LONGEST]
+        status = text(update, "status")
         changed = [
-            (_text(each, "name"), _text(each, "new_status"))
-            for each in _objects(update.get("affected_components"))
+            (text(each, "name"), text(each, "new_status"))
+            for each in objects(update.get("affected_components"))
         ]
-        standing = [(_text(each, "name"), status) for each in _objects(incident.get("components"))]
+        standing = [(text(each, "name"), status) for each in objects(incident.get("components"))]
         for component, state in changed or standing or [("", status)]:
             yield StatusEvent(
                 at=at, provider=provider, component=component, status=state or status, detail=detail
@@ -126,8 +125,8 @@ def _open_before(incidents: Sequence[Mapping[str, object]], start: datetime) -> 
     """What began before the window and is not over: it is said once, however many lists hold it."""
     told: set[str] = set()
     for incident in incidents:
-        began = _instant(incident.get("started_at")) or _instant(incident.get("created_at"))
-        status, name = _text(incident, "status"), redacted(_text(incident, "name"))[:120]
+        began = instant_of(incident.get("started_at")) or instant_of(incident.get("created_at"))
+        status, name = text(incident, "status"), redacted(text(incident, "name"))[:120]
         if began is not None and began < start and status not in _DONE | {"scheduled"} and name not in told:
             told.add(name)
             yield f"open since {began:%FT%TZ}: {name} ({status})"
@@ -135,20 +134,3 @@ def _open_before(incidents: Sequence[Mapping[str, object]], start: datetime) -> 
 
 def _order(event: StatusEvent) -> tuple[datetime, str, str, str, str]:
     return (event.at, event.provider, event.component, event.status, event.detail)
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return at.astimezone(UTC) if at is not None and at.tzinfo is not None else None
-
-
-def _objects(value: object) -> list[dict[str, object]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _text(fields: Mapping[str, object], name: str) -> str:
-    value = fields.get(name)
-    return value if isinstance(value, str) else ""

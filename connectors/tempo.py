@@ -20,6 +20,7 @@ from connectors import live_traces as shared
 from connectors.contract import Question, Reading, Unavailable, Window
 from connectors.governor import SourceFailedError
 from connectors.http import Endpoint, HttpClient
+from connectors.json_shapes import mapping, number, objects, text
 from connectors.live import Check
 from connectors.otlp import trace_id
 from connectors.questions import SpanSample
@@ -150,7 +151,7 @@ class TempoConnector:
                 raise SourceFailedError(f"status 400: {answer.text()[:200]}", counts=False)
             return self._search(search, services, int(allowed[1] or allowed[2]))
         body = answer.fields()
-        traces = _objects(body.get("traces"))
+        traces = objects(body.get("traces"))
         briefs = [brief for brief in map(_brief, traces) if brief is not None]
         return replace(search, found=briefs, cut=len(traces) >= limit, partial=_partial(body))
 
@@ -194,17 +195,18 @@ class TempoConnector:
         if _partial(body):
             raise SourceFailedError("TraceQL metrics answered in part")
         counts: dict[tuple[int, str, str], float] = defaultdict(float)
-        for series in _objects(body.get("series")):
+        for series in objects(body.get("series")):
             labels = {
-                str(label.get("key")): _string(label.get("value")) for label in _objects(series.get("labels"))
+                str(label.get("key")): text(mapping(label.get("value")), "stringValue")
+                for label in objects(series.get("labels"))
             }
             root = labels.get("resource.service.name", ""), labels.get("name", "")
-            for sample in _objects(series.get("samples")):
+            for sample in objects(series.get("samples")):
                 # A sample stands for the step that ends with it; a value of zero is left out.
-                at = _number(sample.get("timestampMs")) / 1000 - GRID_SECONDS / 2
+                at = number(sample.get("timestampMs")) / 1000 - GRID_SECONDS / 2
                 piece = slice_of(pieces, at)
                 if piece is not None:
-                    counts[(piece.number, *root)] += _number(sample.get("value")) * GRID_SECONDS
+                    counts[(piece.number, *root)] += number(sample.get("value")) * GRID_SECONDS
         return dict(counts)
 
     def check(self, *, now: datetime) -> Sequence[Check]:
@@ -221,7 +223,7 @@ class TempoConnector:
         try:
             answer = self.client.get("api/search", params)
             traces = [
-                brief for brief in map(_brief, _objects(answer.fields().get("traces"))) if brief is not None
+                brief for brief in map(_brief, objects(answer.fields().get("traces"))) if brief is not None
             ]
         except SourceFailedError as failure:
             return [refused_check(failure, self.client.endpoint, "tempo", time.monotonic() - began)]
@@ -297,15 +299,15 @@ def _brief(raw: Mapping[str, object]) -> tuple[str, TraceSummary] | None:
         identity = trace_id(raw.get("traceID"))
     except (TypeError, ValueError):
         return None
-    start = _number(raw.get("startTimeUnixNano")) / 1e9
+    start = number(raw.get("startTimeUnixNano")) / 1e9
     if not identity or not start:
         return None
     stats = raw.get("serviceStats")
     each = stats.values() if isinstance(stats, dict) else ()
-    errors = any(_number(one.get("errorCount")) > 0 for one in each if isinstance(one, dict))
+    errors = any(number(one.get("errorCount")) > 0 for one in each if isinstance(one, dict))
     brief = TraceSummary(
         start=start,
-        duration=_number(raw.get("durationMs")) / 1000,
+        duration=number(raw.get("durationMs")) / 1000,
         service=str(raw.get("rootServiceName", "")),
         name=str(raw.get("rootTraceName", "")),
         error=errors,
@@ -316,7 +318,7 @@ def _brief(raw: Mapping[str, object]) -> tuple[str, TraceSummary] | None:
 def _partial(body: Mapping[str, object]) -> bool:
     metrics = body.get("metrics")
     told = metrics if isinstance(metrics, dict) else {}
-    return body.get("status") == "PARTIAL" or _number(told.get("completedJobs")) < _number(
+    return body.get("status") == "PARTIAL" or number(told.get("completedJobs")) < number(
         told.get("totalJobs")
     )
 
@@ -339,18 +341,3 @@ def _trace_notes(payloads: Sequence[Mapping[str, object]]) -> list[str]:
         (gone, "traces were gone when fetched"),
     )
     return [f"{count} {what}" for count, what in counts if count]
-
-
-def _objects(value: object) -> list[dict[str, object]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _string(value: object) -> str:
-    return str(value.get("stringValue", "")) if isinstance(value, dict) else ""
-
-
-def _number(value: object) -> float:
-    try:
-        return float(value) if isinstance(value, str | int | float) else 0.0
-    except (ValueError, OverflowError):
-        return 0.0
