@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from connectors.postgres import grammar
 from connectors.postgres.foreign import plannable
 from connectors.postgres.limits import Limits, RefusedError
+from connectors.postgres.literals import without_literals
 from connectors.postgres.wall import Wall
 from tests.connectors.postgres import layers, shop
 from tests.connectors.postgres.attacks import ACTS, UNTRIED_ACTS
@@ -138,3 +139,25 @@ def test_what_is_planned_changes_nothing(server: Server) -> None:
         fuzz()
         assert layers.state(connection) == before
     assert len(planned) >= 5, "a fuzz of which nothing passes tries the first layer alone"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT " + "NOT " * 4900 + "true",
+        "SELECT " + "a[" * 6000,
+        "SELECT " + "lower(" * 2500 + "'x'" + ")" * 2500,
+        "SELECT " + "(SELECT " * 2000 + "1" + ")" * 2000,
+        "SELECT * FROM " + "(" * 6000 + "a" + ")" * 6000,
+        "SELECT 1 " + "UNION ALL SELECT 1 " * 1000,
+        "SELECT 1" + "::text" * 3000,
+        "SELECT " + "1," * 9000 + "1",
+        "/*" * 9000,
+        "SELECT " + "x" * 20_000,
+    ],
+    ids=lambda sql: sql[:20],
+)
+def test_a_text_that_is_nested_without_end_is_refused(sql: str) -> None:
+    with pytest.raises(RefusedError):
+        grammar.admit(sql)
+    assert isinstance(without_literals(sql), str)
