@@ -3,10 +3,10 @@
     python -m benchmarks.live_lab [SCENARIO [ROWS [BASELINE_SECONDS]]]
 
 Prometheus and PostgreSQL are the lab's own, real; the repository is its Git clone; deploys are told as
-changes; its spans are served by the double of Tempo over a socket. Once the alert has arrived, the command
-investigates (`firstcause record --alert …`), what it saved is replayed, and the case the lab recorded of the
-same minutes is investigated: three rankings of one incident. Asserts nothing but exits with 1 where the
-first proposals differ. SCENARIO is slow-dependency by default, which takes about a minute.
+changes; spans and objects are served by the doubles of Tempo and of the Kubernetes API. Once the alert has
+arrived, the command investigates (`firstcause record --alert …`), what it saved is replayed, and the case
+that the lab recorded of the same minutes is investigated: three rankings of one incident. Exits with 1 where
+their first proposals differ. SCENARIO is slow-dependency by default, which takes about five minutes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from pathlib import Path
 
 from bot.posted_changes import PostedChanges
 from connectors.answers import Change
+from tests.doubles.kube.server import KubeServer
 from tests.doubles.serving import serving
 from tests.doubles.tempo import TempoDouble
-from tests.lab import casefile, recording, stage
+from tests.lab import casefile, manifests, recording, stage
 from tests.lab.monitoring import Levels
 from tests.lab.recording import Pace
 from tests.lab.shop import Options, Shop
@@ -56,18 +57,28 @@ def tempo_of(shop: Shop) -> TempoDouble:
     return double
 
 
-def configured(shop: Shop, tempo: str, home: Path) -> Path:
-    path = home / "firstcause.yaml"
-    path.write_text(
+def cluster_of(shop: Shop) -> KubeServer:
+    """An API server that holds the shop's objects."""
+    double = KubeServer()
+    items = manifests.snapshot(shop.cluster, datetime.now(UTC))["items"]
+    assert isinstance(items, list)
+    double.store.put(*items, recorded=True)
+    return double
+
+
+def configured(shop: Shop, tempo: str, kubeconfig: Path, usual: float) -> None:
+    """The configuration beside the kubeconfig; `usual` is how long the shop has run well, in seconds."""
+    (kubeconfig.parent / "firstcause.yaml").write_text(
         "sources:\n"
         f"  - {{kind: prometheus, url: '{shop.monitoring.url}'}}\n"
         f"  - {{kind: tempo, url: '{tempo}'}}\n"
         f"  - {{kind: postgres, database: shop, dsn: '{shop.postgres.dsn('firstcause')}'}}\n"
+        f"  - {{kind: kubernetes, kubeconfig: '{kubeconfig}'}}\n"
         f"  - {{kind: git, path: '{shop.repository.root}'}}\n"
         "  - {kind: changes}\n"
+        f"investigation: {{baseline: {usual:.0f}s}}\n"
         "store: store.db\n"
     )
-    return path
 
 
 def command(home: Path, *arguments: str) -> dict[str, object]:
@@ -80,16 +91,17 @@ def command(home: Path, *arguments: str) -> dict[str, object]:
     say(f"{' '.join(arguments[:3])}: exit {done.returncode} after {time.monotonic() - began:.1f} s")
     for line in done.stderr.splitlines():
         say(f"  {line}")
-    found: dict[str, object] = json.loads(done.stdout) if done.returncode == 0 else {}
+    found: dict[str, object] = json.loads(done.stdout) if done.stdout else {}
     return found
 
 
-def investigated(shop: Shop, case: Path, home: Path) -> dict[str, object]:
+def investigated(shop: Shop, case: Path, home: Path, usual: float) -> dict[str, object]:
     """Investigate the running shop, and save what was read."""
     (home / "alert.json").write_bytes((case / "alert.json").read_bytes())
     told(shop, home / "store.db")
-    with serving(tempo_of(shop).app) as tempo:
-        configured(shop, tempo, home)
+    with serving(tempo_of(shop).app) as tempo, cluster_of(shop).running() as cluster:
+        configured(shop, tempo, cluster.kubeconfig(home), usual)
+        command(home, "doctor")
         command(home, "services")
         return command(home, "record", "--alert", "alert.json", "--out", "saved")
 
@@ -108,7 +120,7 @@ def rankings(name: str, options: Options, pace: Pace) -> dict[str, dict[str, obj
             notes = recording.play(shop, scenario, pace, case)
             casefile.write_documents(case, notes.observed)
             home.chmod(0o711)
-            live = investigated(shop, case, home)
+            live = investigated(shop, case, home, pace.warm_up + pace.baseline)
         window, telemetry = notes.observed.window, root / "telemetry"
         casefile.write_lines(case / "traces.jsonl.gz", casefile.requests(telemetry, window))
         casefile.write_lines(case / "logs.jsonl.gz", casefile.logs(telemetry, window, notes.database_log))
@@ -120,10 +132,10 @@ def rankings(name: str, options: Options, pace: Pace) -> dict[str, dict[str, obj
         }
 
 
-def main(name: str = "slow-dependency", rows: str = "20000", baseline: str = "20") -> int:
-    levels = Levels(scrape_seconds=1, hold_seconds=2)
+def main(name: str = "slow-dependency", rows: str = "20000", baseline: str = "120") -> int:
+    levels = Levels(scrape_seconds=2, hold_seconds=20)
     options = Options(rows=int(rows), rate=15, sampling=1, levels=levels)
-    found = rankings(name, options, Pace(warm_up=8, baseline=float(baseline), afterwards=0))
+    found = rankings(name, options, Pace(warm_up=20, baseline=float(baseline), afterwards=0))
     firsts = []
     for title, document in found.items():
         proposals = document.get("proposals")

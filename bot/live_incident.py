@@ -22,6 +22,9 @@ SHORTEST_BASELINE = timedelta(hours=1)
 LONGEST = timedelta(days=2)
 """An alert that has been firing for longer is looked at from so long ago on: usual is what was before."""
 
+BEFORE_ALERT = timedelta(minutes=10)
+"""Rules wait before they fire, and trouble grows before a rule sees it: it began earlier than its alert."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -105,8 +108,9 @@ def _minutes(since: timedelta) -> str:
 
 def _start(request: Request, started: datetime | None, since: timedelta) -> datetime:
     """When to begin looking: a baseline before the trouble, whichever of its tellings is the earliest."""
-    lasted = max(since, request.at - started if started is not None else since)
-    lasted = min(lasted, LONGEST)
+    if request.alert is not None and started is not None:
+        since = max(request.at - started + BEFORE_ALERT, request.since or timedelta())
+    lasted = min(since, LONGEST)
     baseline = request.baseline or max(2 * lasted, SHORTEST_BASELINE)
     return request.at - lasted - baseline
 

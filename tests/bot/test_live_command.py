@@ -1,0 +1,93 @@
+"""The commands around live investigations as a user types them: init, investigate, services, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot import cli, configuration
+from bot.configuration_starter import TEXT
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("FIRSTCAUSE_CONFIG", raising=False)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert cli.run(list(arguments)) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    return told.err
+
+
+def test_init_writes_a_configuration_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.run(["init"]) == 0
+    assert (tmp_path / "firstcause.yaml").read_text() == TEXT
+    configuration.load(tmp_path / "firstcause.yaml")
+    (tmp_path / "firstcause.yaml").write_text("mine")
+    capsys.readouterr()
+    assert "not overwritten" in refused(capsys, "init")
+    assert (tmp_path / "firstcause.yaml").read_text() == "mine"
+    assert "cannot be written" in refused(capsys, "init", "no/such/place.yaml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["investigate", "--case", ".", "--service", "cart"], "--case and --service exclude each other"),
+        (["investigate", "--case", ".", "--save-case", "x"], "--case and --save-case exclude each other"),
+        (["investigate"], "--service NAME, --alert FILE, or --case DIR"),
+        (["investigate", "--service", "cart"], "`firstcause init` writes one"),
+        (["investigate", "--service", "cart", "--since", "half"], "--since half: a duration is a number"),
+        (["investigate", "--service", "cart", "--at", "now"], "--at now: not a time in ISO 8601"),
+        (["investigate", "--service", "cart", "--at", "2026-06-18T15:06:00"], "has no time zone"),
+        (["record", "--service", "cart", "--out", "x", "--config", "y.yaml"], "y.yaml: no such file"),
+        (["services"], "`firstcause init` writes one"),
+        (["doctor"], "`firstcause init` writes one"),
+        (["doctor", "--timeout", "0"], "--timeout must lie between"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_that_says_what_to_do(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--at", "2199-01-01T00:00:00Z"], "lies in the future"),
+        (["--alert", "nowhere.json"], "--alert nowhere.json: cannot be read: No such file"),
+        (["--alert", "empty.json"], "--alert empty.json: is empty"),
+        (["--alert", "broken.json"], "the alert is not JSON"),
+        (["--save-case", "taken"], "taken: exists already, and is not overwritten"),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_told_before_anything_is_investigated(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "firstcause.yaml").write_text(
+        "sources: [{kind: prometheus, url: 'http://127.0.0.1:9', limits: {timeout: 300ms}}]\n"
+    )
+    (tmp_path / "empty.json").write_text(" \n")
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes").write_text("mine")
+    assert said in refused(capsys, "investigate", "--service", "cart", *arguments)
+
+
+def test_the_services_written_are_shown_without_asking_anybody(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "firstcause.yaml").write_text(
+        "sources: [{kind: prometheus, url: 'http://127.0.0.1:9'}]\nservices:\n  cart: {namespace: shop}\n"
+    )
+    assert cli.run(["services", "--offline"]) == 0
+    shown = capsys.readouterr().out
+    assert "cart" in shown
+    assert "written: firstcause.yaml" in shown
