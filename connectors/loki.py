@@ -115,13 +115,10 @@ class LokiConnector:
         records = [each for each in map(_record, found) if each.at <= now.timestamp()]
         if not records:
             return Unavailable(Source.LOGS, _NOTHING_FOUND, retry=True)
-        cut = sum(read.cut for _, read in asked.answers)
-        thinned = sum(step[1].share < 1 for step, _ in asked.answers)
+        cut = sum(read.cut or step[1].share < 1 for step, read in asked.answers)
         records.sort(key=lambda each: (each.at, each.service, each.body))
-        answer = LogSet(
-            tuple(records[:most]), truncated=bool(cut or thinned or asked.left_out or asked.failures)
-        )
-        notes += _sample_notes(cut, thinned, len(plan), tally)
+        answer = LogSet(tuple(records[:most]), truncated=bool(cut or asked.left_out or asked.failures))
+        notes += _sample_notes(cut, len(plan), tally)
         if asked.failures:
             notes.append(
                 f"partly: {len(asked.failures)} of {len(plan)} reads failed: {asked.failures[0].reason}"
@@ -274,12 +271,12 @@ def _record(line: _Line) -> LogRecord:
     return record(at / 1e9, service, text, dict(labels))
 
 
-def _sample_notes(cut: int, thinned: int, reads: int, tally: Tally | None) -> list[str]:
+def _sample_notes(cut: int, reads: int, tally: Tally | None) -> list[str]:
     notes = []
     if tally is not None:
         notes.append(f"{tally.total():.0f} lines counted in the window; drawn from slices alike, so no rates")
-    if cut or thinned:
-        notes.append(f"{cut + thinned} of {reads} reads hold more lines than were taken")
+    if cut:
+        notes.append(f"{cut} of {reads} reads hold more lines than were taken")
     return notes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -105,6 +106,11 @@ def test_a_store_of_many_lines_is_drawn_alike_before_and_since(
     found = logs(reading)
     assert found.truncated
     assert noted(reading, "lines counted in the window")
+    taken = next(
+        re.match(r"(\d+) of (\d+) reads hold more", note) for note in reading.notes if "reads hold" in note
+    )
+    assert taken is not None
+    assert 0 < int(taken[1]) <= int(taken[2])
     assert len(found.records) <= 400
     since = sum(each.at >= ONSET for each in found.records) / len(found.records)
     assert 0.3 < since < 0.8
