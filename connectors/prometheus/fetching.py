@@ -18,7 +18,7 @@ from connectors.prometheus.selection import Query, selector
 
 T = TypeVar("T")
 MOST_POINTS = 1_200
-_MOST_SAMPLES_IN_ALL = 8_000_000
+_MOST_SAMPLES_IN_ALL = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ class Identities:
     def _part(self, labels: Labels) -> _Part:
         """What a series' own name and labels tell of whose it is; thousands of series tell the same."""
         family = _family(labels.get("__name__", ""))
-        telling = tuple(pair for pair in labels.items() if _tells(pair[0]))
+        telling = tuple(pair for pair in labels.items() if _tells(pair[0]) and pair[0] != "__name__")
         known = self._known.get((family, telling))
         if known is None:
             known = self._known[(family, telling)] = _Part(self._told(family, telling))
@@ -168,7 +168,7 @@ class Identities:
 
     def _told(self, metric: str, telling: Iterable[tuple[str, str]]) -> dict[str, str]:
         """The labels less the replicas', the well-known ones under their names in a case."""
-        told = {name: value for name, value in telling if name not in _REPLICA and name != "__name__"}
+        told = {name: value for name, value in telling if name not in _REPLICA}
         _speak_for_others(metric, told)
         for name, others in _RENAMED:
             for other in others:

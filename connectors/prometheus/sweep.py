@@ -92,6 +92,8 @@ class Sweeper:
             )
         total = sum(selected.raw.values()) + len(selected.summed) * self._room.most_of_a_name
         grid = grid_of(fetching.scope, found.cadence.usual, total)
+        if grid.step > found.cadence.usual:
+            fetching.notes.append(f"a sample every {grid.step:g} s, where most targets have more")
         span = max(4 * max(found.cadence.by_job.values(), default=found.cadence.usual), 2 * grid.step)
         extra = fetching.scope.conditions
         queries = [
