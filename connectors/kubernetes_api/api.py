@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from connectors.governor import Governor, Limits, SourceFailedError
+from connectors.kubernetes_api.recent import Recent
 from connectors.kubernetes_api.resources import Grant, Resource, listing
 from connectors.kubernetes_api.wall import Access, Door
 from connectors.kubernetes_json import Object, listed, mapping, number, text
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _PAGE = 500
 _RESTARTS = 2
+_FRESH_SECONDS = 10.0
 METADATA = (
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,"
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -101,6 +103,7 @@ class Api:
         self.governor = Governor(name, limits)
         self.door = Door(access, limits.concurrent)
         self.clock: datetime | None = None
+        self._recent: Recent[Listing] = Recent(_FRESH_SECONDS)
 
     def get(
         self,
@@ -137,21 +140,26 @@ class Api:
         metadata: bool = False,
         most: int = 20_000,
     ) -> Listing:
-        """All objects of a kind, page by page; from the start again when the list expires meanwhile.
+        """All objects of a kind, page by page; a list that was read moments ago is not read again.
 
         Raises:
             SourceFailedError: it could not be read to its end.
         """
-        for _ in range(_RESTARTS):
-            try:
-                return self._pages(resource, namespace, (parameters, metadata, most))
-            except ExpiredError:
-                continue
-        return self._pages(resource, namespace, (parameters, metadata, most))
+        how = (tuple(parameters), metadata, most)
+        return self._recent.get((resource, namespace, how), lambda: self._whole(resource, namespace, how))
 
     def close(self) -> None:
         """Give the connections back."""
         self.door.close()
+
+    def _whole(self, resource: Resource, namespace: str | None, how: tuple[Parameters, bool, int]) -> Listing:
+        """The list to its end; from the start again when it expires meanwhile."""
+        for _ in range(_RESTARTS):
+            try:
+                return self._pages(resource, namespace, how)
+            except ExpiredError:
+                continue
+        return self._pages(resource, namespace, how)
 
     def _pages(self, resource: Resource, namespace: str | None, how: tuple[Parameters, bool, int]) -> Listing:
         parameters, metadata, most = how

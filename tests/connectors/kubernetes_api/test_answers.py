@@ -195,7 +195,7 @@ def test_connections_are_kept(connect: Connect, server: KubeServer) -> None:
     connector = connect()
     for _ in range(3):
         connector.ask(SNAPSHOT, now=NOW)
-    assert len(server.requests) > 40
+    assert len(server.requests) >= 19
     assert server.connections <= connector.api.limits.concurrent
 
 

@@ -63,7 +63,7 @@ SOUND: list[Object] = [*shop(), *GITOPS]
 PLACES = [(n, path) for n, item in enumerate(SOUND) for path in places(item)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(ODD)), max_size=6))
 def test_whatever_a_field_holds_the_rest_is_read(
     broken: list[tuple[tuple[int, tuple[Any, ...]], object]],
