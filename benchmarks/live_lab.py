@@ -62,7 +62,7 @@ def cluster_of(shop: Shop) -> KubeServer:
     double = KubeServer()
     items = manifests.snapshot(shop.cluster, datetime.now(UTC))["items"]
     assert isinstance(items, list)
-    double.store.put(*items, recorded=True)
+    double.store.put(*items)
     return double
 
 

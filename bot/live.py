@@ -97,7 +97,8 @@ def opened(configuration: Configuration, request: Request, place: Place, warn: C
     sources = connected(configuration, place.path)
     known = services(configuration, sources, request)
     live_incident.refuse_unknown(request, known)
-    begun = live_incident.begun(request, known, configuration.investigation.since)
+    usual, names = configuration.investigation.since, databases(configuration.sources)
+    begun = live_incident.begun(request, known, usual, names)
     thread = f"{begun.incident.id}@{_fingerprint(configuration, begun)}"
     work = Casework(begun.incident, sources, recorded_at(place, warn), thread)
     return Live(work, begun, sources, configuration.investigation.budget.total_seconds())

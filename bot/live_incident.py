@@ -7,6 +7,7 @@ incident is read from those: so that what is saved of an investigation replays t
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -15,6 +16,7 @@ from bot import alerts, incidents
 from bot.errors import BadInputError
 from bot.service_map import Service, ServiceMap
 from connectors.case import Manifest
+from connectors.case.manifest import ServiceEntry
 from connectors.contract import Window
 from playbooks.model import Incident
 
@@ -68,8 +70,11 @@ def known(request: Request, services: ServiceMap) -> Service | None:
     return next((service for _, value in labels if (service := services.find(value))), None)
 
 
-def begun(request: Request, services: ServiceMap, usual: timedelta) -> Begun:
+def begun(request: Request, services: ServiceMap, usual: timedelta, databases: Sequence[str] = ()) -> Begun:
     """The incident of a request; `usual` is how long trouble lasts where nothing says it.
+
+    `databases` are those that can be asked. The only one that no service is known to use is taken for that of
+    the service in trouble, where nobody knows of one; a caveat says so.
 
     Raises:
         BadInputError: the alert is not JSON, or no service is named anywhere.
@@ -82,15 +87,20 @@ def begun(request: Request, services: ServiceMap, usual: timedelta) -> Begun:
     trigger = request.alert if request.alert is not None else _typed(name, typed or usual, request.about)
     told = alerts.read(trigger, request.at, name)
     start = _start(request, told.started_at, typed or usual)
+    entries = {each.name: each.entry() for each in services.services.values()}
+    entry = entries.get(name, ServiceEntry())
+    idle = sorted(set(databases) - {each.database for each in entries.values()})
+    if entry.database is None and len(idle) == 1:
+        entries[name] = entry.model_copy(update={"database": idle[0]})
     manifest = Manifest(
         id=f"live/{name}/{request.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
         title=request.about or told.title or name,
         at=request.at,
         window=Window(start=start, end=request.at),
         service=name,
-        services={each.name: each.entry() for each in services.services.values()},
+        services=entries,
         source_name="recorded by firstcause",
-        source_notes=_caveats(name, service, services),
+        source_notes=_caveats(name, service, services) + _about_databases(name, entry, idle),
     )
     return Begun(incidents.of_case(manifest, trigger), manifest, trigger)
 
@@ -120,6 +130,16 @@ def _caveats(name: str, service: Service | None, services: ServiceMap) -> tuple[
         return ()
     silent = f" ({'; '.join(services.silent)})" if services.silent else ""
     return (f"no source knows a service called {name}{silent}: what follows may be about others",)
+
+
+def _about_databases(name: str, entry: ServiceEntry, idle: Sequence[str]) -> tuple[str, ...]:
+    """What must be known about databases of which nobody says whose they are."""
+    listed = ", ".join(idle)
+    if entry.database is not None or not idle:
+        return ()
+    if len(idle) == 1:
+        return (f"no service is known to use the database {listed}: it is taken for that of {name}",)
+    return (f"no service is known to use the databases {listed}: they are not asked (`services`)",)
 
 
 def refuse_unknown(request: Request, services: ServiceMap) -> None:

@@ -101,3 +101,15 @@ def test_an_alert_that_names_no_service_needs_one_to_be_named() -> None:
         live_incident.begun(Request(AT, alert=alertmanager(alertname="Watchdog")), KNOWN, USUAL)
     named = live_incident.begun(Request(AT, "cart", alert=alertmanager(alertname="Watchdog")), KNOWN, USUAL)
     assert named.incident.service == "cart"
+
+
+def test_the_only_database_that_nobody_claims_is_taken_for_that_of_the_service_and_a_caveat_says_so() -> None:
+    taken = live_incident.begun(Request(AT, "cart"), KNOWN, USUAL, ["shop", "baskets"]).incident
+    assert {entry.name: entry.database for entry in taken.services}["cart"] == "baskets"
+    assert "taken for that of cart" in taken.caveats[0]
+    several = live_incident.begun(Request(AT, "cart"), KNOWN, USUAL, ["a", "b"]).incident
+    assert {entry.name: entry.database for entry in several.services}["cart"] is None
+    assert "a, b: they are not asked" in several.caveats[0]
+    known = live_incident.begun(Request(AT, "checkout"), KNOWN, USUAL, ["shop", "baskets"]).incident
+    assert {entry.name: entry.database for entry in known.services}["checkout"] == "shop"
+    assert known.caveats == ()
