@@ -167,12 +167,15 @@ class HttpClient:
                 from connectors.deadline import Deadline, DeadlineTransport
 
                 end, deadline = self.endpoint, Deadline()
+                secure = any(url.lower().startswith("https:") for url in (end.url, end.proxy or ""))
+                # Reading the system's certificates takes a tenth of a second: only where they are needed.
+                context = end.tls() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                 client = httpx.Client(
                     base_url=end.url.rstrip("/") + "/",
                     headers=dict(end.headers),
                     auth=end.basic,
                     timeout=end.limits.timeout_seconds,
-                    transport=DeadlineTransport(deadline, end.tls(), end.limits.concurrent, end.proxy),
+                    transport=DeadlineTransport(deadline, context, end.limits.concurrent, end.proxy),
                     follow_redirects=False,
                     trust_env=False,
                 )
