@@ -88,16 +88,17 @@ def _wanted(connector: KubernetesConnector) -> list[Grant]:
 
 
 def _rights(connector: KubernetesConnector) -> Iterator[Check]:
-    """One check for each right, asked of the API server itself."""
+    """How many of the rights are there, as the API server itself says, and each that is not."""
     wanted = _wanted(connector)
     with ThreadPoolExecutor(connector.api.limits.concurrent, thread_name_prefix="rights") as pool:
         replies = list(pool.map(lambda grant: _allowed(connector, grant), wanted))
+    given = sum(allowed is True for allowed, _ in replies)
+    spent = sum(seconds for _, seconds in replies)
+    yield Check("rights", "ok" if given else "failed", f"{given} of {len(wanted)} granted", "", spent)
     for grant, (allowed, seconds) in zip(wanted, replies, strict=True):
         if isinstance(allowed, SourceFailedError):
             yield Check(f"may {grant.what}", "warning", allowed.reason, "", seconds)
-        elif allowed:
-            yield Check(f"may {grant.what}", "ok", "allowed", "", seconds)
-        else:
+        elif not allowed:
             needed: Literal["failed", "warning"] = "failed" if grant.resource in _NEEDED else "warning"
             fix = f"add to the {_role(grant)}: {grant.rule} ({_BOUNDARY})"
             yield Check(f"may {grant.what}", needed, "not allowed", fix, seconds)

@@ -35,7 +35,7 @@ class Grant:
     def what(self) -> str:
         """In words: "list replicasets.apps in namespace shop"."""
         named = f"{self.resource}.{self.group}" if self.group else self.resource
-        where = f"in namespace {self.namespace}" if self.namespace else "in all namespaces"
+        where = f"in namespace {self.namespace}" if self.namespace else "cluster-wide"
         return f"{self.verb} {named} {where}"
 
     @property

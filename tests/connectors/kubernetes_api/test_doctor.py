@@ -66,13 +66,16 @@ def test_the_manifest_is_enough(connect: Connect, server: KubeServer, namespaces
     found = checked(connect(KubernetesOptions(logs=True), namespaces=namespaces))
     assert {about: check.found for about, check in found.items() if check.state != "ok"} == {}
     assert found["reachable"].found == "Kubernetes v1.36.0"
+    assert found["rights"].found == "17 of 17 granted"
     assert found["snapshot"].found.startswith("2 pods")
     assert server.writes == []
 
 
 def test_a_missing_right_is_named_with_the_rule_that_gives_it(connect: Connect, server: KubeServer) -> None:
     server.accounts[TOKEN] = Account("firstcause", granted(), [Rule(("list",), ("apps",), ("replicasets",))])
-    found = checked(connect())["may list replicasets.apps in namespace shop"]
+    checks = checked(connect())
+    assert (checks["rights"].state, checks["rights"].found) == ("ok", "15 of 16 granted")
+    found = checks["may list replicasets.apps in namespace shop"]
     assert found.state == "failed"
     rule = '{apiGroups: ["apps"], resources: ["replicasets"], verbs: ["list"]}'
     assert found.fix.startswith(f"add to the Role in namespace shop: {rule}")
