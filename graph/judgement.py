@@ -193,7 +193,9 @@ def _settle(bench: _Bench, place: Place, ruled_out: Collection[str]) -> Hypothes
     change = place.change
     mechanism = change.cause if change else bench.changes.none.cause
     guilt = 1.0 if change else bench.changes.none.probability
-    signals = service_signals(bench.suspects, place.service, mechanism, guilt)
+    signals = replace(
+        service_signals(bench.suspects, place.service, mechanism, guilt), no_change=change is None
+    )
     desk = Desk(bench.suspects, bench.seen, bench.incident.at)
     scene = _scene(bench.incident, bench.suspects, place.service)
     findings = (

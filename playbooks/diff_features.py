@@ -152,7 +152,7 @@ EDITS: tuple[Edit, ...] = (
     # processor
     Edit("regex_added", "touch", _like(r"regexp?\.(must)?compile|re\.(compile|match|search|fullmatch|sub)|new regexp|pattern\.compile|=\s*/.*[+*].*/|=~\s*/|\.match\(/|[+*]\)[+*]"), "matches with another regular expression", {**_BURNS, E.VALIDATION: 0.5, E.WRONG: 0.3}, "cpu_saturation"),
     Edit("backtracking", "gain", _like(r"[+*]\)[+*{]|\(\.[+*]\)\{|\.\*\.\*"), "adds a regular expression that can backtrack without end", {**_BURNS, E.VALIDATION: 0.3}, "cpu_saturation"),
-    Edit("work_added", "gain", _like(r"\bsort(ed)?\(|\.sort\b|bcrypt|scrypt|pbkdf2|argon|gzip|compress|encrypt|sha\d|levenshtein|json\.(dumps|marshal|stringify)|deepcopy|itertools\.(product|combinations|permutations)|permutations|sequencematcher|difflib|get_close_matches|jaro_?winkler|\bfuzz\.|\bfor\b.*\bfor\b|reflect\.|cost\s*=|rounds\s*="), "computes more per request", _BURNS, "cpu_saturation"),
+    Edit("work_added", "gain", _like(r"\bsort(ed)?\(|\.sort\b|\bsort\.(slice|sort|stable)|slices\.sort|bcrypt|scrypt|pbkdf2|argon|gzip|compress|encrypt|sha\d|levenshtein|json\.(dumps|marshal|stringify)|deepcopy|itertools\.(product|combinations|permutations)|permutations|sequencematcher|difflib|get_close_matches|jaro_?winkler|\bfuzz\.|\bfor\b.*\bfor\b|reflect\.|cost\s*=|rounds\s*="), "computes more per request", _BURNS, "cpu_saturation"),
     Edit("busy_loop", "gain", _like(r"while\s*\(?\s*true|for\s*\{|for\s*\(;;\)|loop\s*\{|default:\s*$"), "may spin in a loop", {**_BURNS, E.LOAD: 0.4}, "cpu_saturation"),
     # caches
     Edit("cache_lost", "loss", _like(r"cache|memoi[sz]e|redis|memcache|etag|cdn|immutable"), "removes caching", _MISSES, "cache_failure"),

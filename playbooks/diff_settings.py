@@ -82,7 +82,7 @@ SETTINGS: tuple[Setting, ...] = (
     _row("row or result limit", r"limit|page|batch|chunk|fetch|\bsize\b|\btop\b|\bmax", "up", {E.MEMORY: 0.8, E.DATABASE: 0.85, E.LATENCY: 0.8, E.TIMEOUT: 0.5, E.CPU: 0.4, E.QUEUE: 0.3, E.CRASH: 0.4, E.NETWORK: 0.3}, "slow_query"),
     _row("batch or buffer size", r"batch|chunk|buffer|page|fetch|max|size|length", "down", {E.QUEUE: 0.8, E.LOAD: 0.6, E.LATENCY: 0.6, E.DATABASE: 0.5, E.VALIDATION: 0.6, E.ERRORS: 0.4, E.DECODE: 0.4, E.RATE_LIMIT: 0.4}, "config_change"),
     _row("share of traffic or rollout", r"percent|weight|rollout|ratio|fraction|probability|canary|sampl", "any", {E.ERRORS: 0.5, E.LOAD: 0.6, E.STARVED: 0.6, E.CPU: 0.4, E.LATENCY: 0.4}, "config_change"),
-    _row("cost of hashing or compression", r"cost|rounds|work_?factor|iterations|level", "up", {E.CPU: 1.0, E.LATENCY: 0.8, E.TIMEOUT: 0.4}, "cpu_saturation"),
+    _row("cost of hashing or compression", r"cost|rounds|work_?factor|iterations|level|pbkdf2|bcrypt|scrypt|argon2", "up", {E.CPU: 1.0, E.LATENCY: 0.8, E.TIMEOUT: 0.4}, "cpu_saturation"),
     _row("money or arithmetic", r"price|amount|tax|fee|currency|percent|factor|multipl|divid|round|scale|cents|total", "any", {E.WRONG: 1.0, E.VALIDATION: 0.4}, "bad_deploy"),
     _row("port or address", r"\bport\b|_port|addr", "any", {E.NETWORK: 0.95, E.CRASH: 0.6, E.ROUTE: 0.5, E.ERRORS: 0.6}, "config_change"),
 )  # fmt: skip

@@ -127,7 +127,7 @@ def shape(line: Line) -> str:
 
 # --- names of one's own --------------------------------------------------------------------------------
 _DECLARES = re.compile(
-    r"\b(?:def|func|function|fn|fun|class|struct|type|var|let|const|val|import|as|for|in)\s+(?:\([^)]{0,80}\)\s*)?([A-Za-z_$@][\w$]*)"
+    r"\b(?:def|func|function|fn|fun|class|struct|interface|enum|trait|record|protocol|type|var|let|const|val|import|as|for|in)\s+(?:\([^)]{0,80}\)\s*)?([A-Za-z_$@][\w$]*)"
     r"|(?<![\w$@])([A-Za-z_$@][\w$]*)\s*(?::=|=(?!=)|:\s)"
 )
 _KEYWORDS = frozenset(
@@ -179,10 +179,12 @@ def renames_only(files: Sequence[FileDiff]) -> frozenset[str]:
 
 
 # --- versions and labels -------------------------------------------------------------------------------
-_OWN_VERSION = re.compile(r"^\"?version\"?\s*[:=]\s*[\"']?v?\d[\w.+-]{0,40}[\"']?,?$")
+_OWN_VERSION = re.compile(
+    r"^\"?version\"?\s*[:=]\s*[\"']?v?\d[\w.+-]{0,40}[\"']?,?$|^<version>[\w.]{1,40}-SNAPSHOT</version>$"
+)
 _DEPENDED = re.compile(r"dependenc|plugin|require|source|packages|\[\[", re.IGNORECASE)
 _MANIFESTS = re.compile(
-    r"(^|/)(package\.json|pyproject\.toml|cargo\.toml|composer\.json|chart\.ya?ml)$", re.IGNORECASE
+    r"(^|/)(package\.json|pyproject\.toml|cargo\.toml|composer\.json|chart\.ya?ml|pom\.xml)$", re.IGNORECASE
 )
 _NOTES = re.compile(r"^(annotations|labels|tags)\b", re.IGNORECASE)
 _FOR_PEOPLE = re.compile(

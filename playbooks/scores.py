@@ -101,6 +101,7 @@ def _change(signals: ServiceSignals) -> Finding | None:
     """How sure a change's guilt is, as a score: a quarter is where nothing is known, 0.6 is plain."""
     if signals.change_probability is None:
         return None
-    found = _finding("change", 10.0 * signals.change_probability, signals.service)
-    why = f"the timing and diff of a change fit ({signals.change_probability:.0%})"
+    guilt = 1.0 - signals.change_probability if signals.no_change else signals.change_probability
+    found = _finding("change", 10.0 * guilt, signals.service)
+    why = f"the timing and diff of a change fit ({guilt:.0%})"
     return found.model_copy(update={"why": why}) if found else None

@@ -60,6 +60,7 @@ class ServiceSignals:
         callees: whom the service waits for, in any order.
         change_mechanism: the mechanism that the likeliest guilty change would cause, by the change judge.
         change_probability: how likely it is that this change is guilty, 0 to 1.
+        no_change: the mechanism and probability are those of "no change is guilty".
     """
 
     service: str
@@ -90,3 +91,4 @@ class ServiceSignals:
     callees: tuple[Callee, ...] = ()
     change_mechanism: str | None = None
     change_probability: float | None = None
+    no_change: bool = False
