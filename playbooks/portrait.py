@@ -313,6 +313,7 @@ def service_signals(
         callees=_callees(suspects, service),
         change_mechanism=mechanism,
         change_probability=guilt,
+        no_change=False,
     )
 
 
