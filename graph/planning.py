@@ -109,6 +109,13 @@ def _database_sweep(name: str, window: Window) -> list[Question]:
         vocabulary.LockChain(database=name, window=window),
         vocabulary.Activity(database=name, window=window),
         vocabulary.SchemaDump(database=name),
+        vocabulary.ConnectionsInUse(database=name),
+        vocabulary.LongTransactions(database=name),
+        vocabulary.VacuumState(database=name),
+        vocabulary.KeysLeft(database=name),
+        vocabulary.ReplicationLag(database=name),
+        vocabulary.CheckpointsAndWal(database=name),
+        vocabulary.SettingsInForce(database=name),
     ]
 
 

@@ -114,7 +114,10 @@ def readings_of(record: Record, thread: str, ids: Iterable[str]) -> tuple[Readin
 
 # Answers that a source may well not have: their absence does not make it partial.
 _EXTRA = frozenset(
-    {"LogPatterns", "HypotheticalIndexes", "StatementPlan", "SchemaDump", "Activity", "LockChain"}
+    """
+    LogPatterns HypotheticalIndexes StatementPlan SchemaDump Activity LockChain ConnectionsInUse
+    LongTransactions VacuumState KeysLeft ReplicationLag CheckpointsAndWal SettingsInForce
+    """.split()
 )
 
 _PARTLY = "partly: "

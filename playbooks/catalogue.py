@@ -74,6 +74,7 @@ class Playbook(Frozen):
 
     `title` uses `{service}` only; `title_named` may use the facts of its findings. `change`: log-odds when
     a change, surely guilty, is of this mechanism: labelled with the id, or (less) one of `change_labels`.
+    `only_if`: the cause is rare, and thought of only when one of these signs says yes.
     `checks` and `next_steps`: the first whose facts are known is proposed; steps are listed non-blocking
     first, then reversible first.
     """
@@ -91,6 +92,7 @@ class Playbook(Frozen):
     next_steps: tuple[Step, ...]
     questions: tuple[Asked, ...] = ()
     undo: tuple[Command, ...] = ()
+    only_if: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _sound(self) -> Playbook:
@@ -102,6 +104,7 @@ class Playbook(Frozen):
         known = {q.__name__ for q in vars(question_types).values() if _is_question(q)}
         yield from (f"no such question: {q.name}" for q in self.questions if q.name not in known)
         names = [sign.judge for sign in self.signs]
+        yield from (f"only_if names {name}, which is no sign" for name in self.only_if if name not in names)
         yield from (f"judge {name} stands twice" for name in sorted(set(names)) if names.count(name) > 1)
         texts = (self.title, self.title_named, *(step.text for step in self.next_steps))
         used = {m["name"] for text in texts for m in PLACEHOLDER.finditer(text)}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from connectors.answers import Dialect, Indexes, StatementSnapshots
 from playbooks.contention import judge_connections, judge_locks
+from playbooks.database_health import judge_health, most_connections
 from playbooks.deltas import statement_delta
 from playbooks.facts import DetailedFinding, Ruling, Scene, cite, finding, of_database, unknown
 from playbooks.indexes import IndexCase, index_case, judge_indexes, same_pattern
@@ -55,7 +56,10 @@ def judge_database(
         judge_plans(observations, known, scene),
         judge_locks(observations, scene),
         judge_migration_locks(observations, scene),
-        *judge_connections(observations, scene, max_connections),
+        *judge_connections(
+            observations, scene, max_connections or most_connections(observations, scene.database)
+        ),
+        *judge_health(observations, scene),
     )
 
 

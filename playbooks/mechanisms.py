@@ -89,7 +89,9 @@ def judge_mechanisms(
     for one in sorted(_without_blind(known), key=_finding_order):
         by_judge.setdefault(one.judge, []).append(one)
     weighed = [
-        _weigh(book, by_judge, signals) for book in books.playbooks if book.verdict not in NOT_MECHANISMS
+        _weigh(book, by_judge, signals)
+        for book in books.playbooks
+        if book.verdict not in NOT_MECHANISMS and _thinkable(book, by_judge)
     ]
     return _ranked(weighed)
 
@@ -98,6 +100,11 @@ def _without_blind(known: Sequence[Finding]) -> list[Finding]:
     """That database time did not rise is not known while calls wait: spans still open are not seen yet."""
     waiting = any(f.judge in _WAITING and f.state == "yes" for f in known)
     return [f for f in known if not (waiting and f.judge == "signal.db_time" and f.state == "no")]
+
+
+def _thinkable(book: Playbook, by_judge: Mapping[str, list[Finding]]) -> bool:
+    """Whether a rare cause has what it takes to be thought of at all: one of its tests that says yes."""
+    return not book.only_if or any(f.state == "yes" for name in book.only_if for f in by_judge.get(name, ()))
 
 
 def _finding_order(finding: Finding) -> tuple[str, str, float, str, str]:

@@ -74,6 +74,20 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
         r"unable to acquire (a )?(jdbc )?connection",
         r"connection pool \S*\s*(exhaust|timeout)",
     ),
+    "message_keys": (
+        r"nextval: reached maximum value",
+        r"reached (the )?maximum value of sequence",
+        r"(integer|smallint) out of range",
+        r"Out of range value for column",
+        r"Failed to read auto-increment value",
+    ),
+    "message_replica": (
+        r"canceling statement due to conflict with recovery",
+        r"replica(tion)? (is )?(lag|behind)",
+        r"max_standby_streaming_delay",
+        r"read[- ]your[- ]writes?",
+    ),
+    "message_checkpoint": (r"checkpoints are occurring too frequently",),
     "message_lock": (
         r"deadlock detected",
         r"lock timeout",

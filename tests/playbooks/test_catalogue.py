@@ -25,14 +25,14 @@ REQUIRED = frozenset(
 )
 OTHER_JUDGES = frozenset(
     """
-    connections_exhausted container_config_error cpu_throttled_event idle_in_transaction
-    image_pull_failed index_defeated index_gain index_in_no_migration index_invalid index_missing
-    index_promised_absent lock_chain lock_waits migration_locks no_fault node_moved_together node_pressure
-    pod_crash_loop pod_evicted
-    pod_oom_killed pod_restarted pod_unschedulable probe_failures provider_status queue_consumer_slow
-    queue_lag recovered
-    replicas_at_most sequential_scans statement_more_calls statement_new statement_slower
-    statement_spans_slower statements_slower_alike statistics_stale
+    checkpoints_forced connections_exhausted container_config_error cpu_throttled_event
+    idle_in_transaction ids_exhausted image_pull_failed index_defeated index_gain
+    index_in_no_migration index_invalid index_missing index_promised_absent keys_exhausted
+    lock_chain lock_waits migration_locks no_fault node_moved_together node_pressure old_transaction
+    pod_crash_loop pod_evicted pod_oom_killed pod_restarted pod_unschedulable probe_failures
+    provider_status queue_consumer_slow queue_lag recovered replicas_at_most replication_behind
+    sequential_scans settings_reloaded statement_more_calls statement_new statement_slower
+    statement_spans_slower statements_slower_alike statistics_stale vacuum_behind
     """.split()
 )
 BOOKS = load_catalogue().playbooks
