@@ -33,6 +33,15 @@ from connectors.answers import (
     Timeline,
 )
 from connectors.contract import Question, Reading, Source, Unavailable, Window
+from connectors.database_answers import (
+    ConnectionUse,
+    KeySpace,
+    OldTransactions,
+    ReplicationState,
+    ServerSettings,
+    VacuumHealth,
+    WriteAhead,
+)
 from connectors.questions import StatementPlan
 from graph.model import NextStep, Proposal, Verdict, Wanted, Weighing
 from playbooks.model import Evidence, Incident, ServiceEntry
@@ -83,6 +92,13 @@ ANSWERS: Mapping[str, Answer] = {
     "HypotheticalIndexes": IndexGains(gains=()),
     "SchemaDump": SourceFiles(files=()),
     "MigrationFiles": SourceFiles(files=()),
+    "ConnectionsInUse": ConnectionUse(most=100),
+    "LongTransactions": OldTransactions(transactions=()),
+    "VacuumState": VacuumHealth(),
+    "KeysLeft": KeySpace(keys=()),
+    "ReplicationLag": ReplicationState(),
+    "CheckpointsAndWal": WriteAhead(),
+    "SettingsInForce": ServerSettings(),
     "StatementPlan": Plan(queryid="1", query="SELECT 1", root=PlanNode(node_type="Result")),
 }
 
