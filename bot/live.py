@@ -53,9 +53,14 @@ def ground_of(configuration: Configuration, store: Path) -> Ground:
 def services(
     configuration: Configuration, sources: LiveSources, request: Request, *, everything: bool = False
 ) -> ServiceMap:
-    """The service map. The cluster is asked only where nothing cheaper knows the service that is meant."""
+    """The service map.
+
+    But for `everything`, the cluster is asked only where nothing cheaper knows the service that is meant, and
+    a database only where nobody wrote whose it is.
+    """
     told = written(configuration)
-    names = databases(configuration.sources)
+    claimed = set() if everything else {name for each in told for name in each.values.get("databases", ())}
+    names = [name for name in databases(configuration.sources) if name not in claimed]
     seconds = configuration.investigation.discovery.total_seconds()
     found = service_discovery.discover(sources, names, request.at, seconds, cluster=everything)
     known = service_map.resolved((*told, *found.told), found.silent)

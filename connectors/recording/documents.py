@@ -32,7 +32,7 @@ Object = dict[str, object]
 
 def write(case: Path, reading: Reading) -> None:
     """Write what the reading holds, where its kind has a file of its own."""
-    writer = _WRITERS.get(type(reading.answer))
+    writer = WRITERS.get(type(reading.answer))
     if writer is not None:
         writer(case, reading)
 
@@ -150,7 +150,7 @@ def _inside(written: str) -> PurePosixPath | None:
     return None if not parts or ".." in parts or PurePosixPath(written).is_absolute() else path
 
 
-_WRITERS: dict[type, Callable[[Path, Reading], Any]] = {
+WRITERS: dict[type, Callable[[Path, Reading], Any]] = {
     LogSet: _logs,
     Timeline: _timeline,
     Commits: _commits,

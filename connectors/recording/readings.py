@@ -36,7 +36,7 @@ def write(case: Path, found: Sequence[Reading]) -> None:
 
 
 def _lines(reading: Reading) -> Iterator[Object]:
-    maker = _MAKERS.get(type(reading.answer))
+    maker = MAKERS.get(type(reading.answer))
     if maker is not None:
         yield from maker(reading)
     elif type(reading.question) in KEPT and isinstance(reading.answer, Frozen):
@@ -194,7 +194,7 @@ def _status(reading: Reading) -> Iterator[Object]:
     }  # fmt: skip
 
 
-_MAKERS: dict[type, Callable[[Reading], Iterator[Any]]] = {
+MAKERS: dict[type, Callable[[Reading], Iterator[Any]]] = {
     a.StatementSnapshots: _statements,
     a.TableSnapshots: _tables,
     a.Indexes: _indexes,

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import datetime
 from pathlib import Path
+from typing import cast, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import integers
 
 from bot import incidents
 from bot.investigation import Investigator, Options, Outcome
+from connectors.answers import (
+    Answer,
+    Change,
+    ClusterEvent,
+    ClusterState,
+    Commit,
+    Commits,
+    LogRecord,
+    LogSet,
+    SourceFile,
+    SourceFiles,
+    Timeline,
+)
 from connectors.case import CaseSources, open_case
+from connectors.case.database_kept import KEPT
 from connectors.codec import sha256
-from connectors.contract import Question, Reading, Source, Sources, Unavailable
+from connectors.contract import Question, Reading, Source, Sources, Unavailable, Window
 from connectors.database_answers import ConnectionGroup, ConnectionUse
 from connectors.errors import CaseError
+from connectors.exemplars import Exemplars
 from connectors.normal import normal
-from connectors.questions import ConnectionsInUse
-from connectors.recording import save
+from connectors.questions import (
+    ChangeTimeline,
+    ClusterSnapshot,
+    CommitLog,
+    ConnectionsInUse,
+    LogSample,
+    MigrationFiles,
+)
+from connectors.recording import documents, readings, save, series, spans
 from graph.record import MemoryRecord
 from playbooks.model import Incident
 
@@ -96,3 +122,53 @@ def test_answers_of_a_database_are_saved_as_the_case_reads_them(tmp_path: Path) 
     again = open_case(tmp_path / "saved").ask(question, now=case.manifest.at)
     assert isinstance(again, Reading), again
     assert again.sha256 == reading.sha256
+
+
+def _kinds(answer: object) -> list[type]:
+    inner = get_args(answer)
+    return [kind for each in inner for kind in _kinds(each)] if inner else [cast("type", answer)]
+
+
+def test_every_kind_of_answer_can_be_saved() -> None:
+    kept = {kind for _, kind in KEPT.values()}
+    written = {*documents.WRITERS, *readings.MAKERS, *series.ANSWERS, *spans.ANSWERS, *kept}
+    # Exemplars serve the connectors among each other; no investigation asks for them.
+    assert set(_kinds(Answer)) - {Exemplars} <= written
+
+
+@given(integers(min_value=1_000_000_000 * 10**9, max_value=2_200_000_000 * 10**9))
+def test_a_spans_time_comes_back_to_the_last_bit(nanos: int) -> None:
+    at = nanos / 1e9
+    assert spans.nanoseconds(at) / 1e9 == at
+
+
+SECRET = "ghp_" + "a1B2c3D4" * 5
+
+
+def test_secrets_and_addresses_reach_no_file_of_a_saved_case(tmp_path: Path) -> None:
+    case = open_case(INCIDENTS / CASES[0])
+    at = case.manifest.at
+    window = Window(start=case.manifest.window.start, end=at)
+    told = f"token={SECRET} of jane@mail.example"
+    record = LogRecord(
+        at.timestamp() - 60, "cart", "ERROR", told, attributes={"password": SECRET, "url": told}
+    )
+    change = Change(id="c1", at=at, kind="deploy", summary=told, link=f"https://x.example/?token={SECRET}")
+    commit = Commit(sha="a" * 40, at=at, author="jane@mail.example", message=told, diff="\n" * 70_000 + told)
+    answers: list[tuple[Question, Answer]] = [
+        (LogSample(window=window), LogSet((record,))),
+        (ChangeTimeline(window=window), Timeline(changes=(change,))),
+        (CommitLog(window=window), Commits(commits=(commit,))),
+        (ClusterSnapshot(window=window), ClusterState(events=(ClusterEvent(at=at, message=told),))),
+        (MigrationFiles(), SourceFiles(files=(SourceFile(path="a/../../b.sql", text="x"),
+                                              SourceFile(path="migrations/1.sql", text=told)))),
+    ]  # fmt: skip
+    asked = [(q, Reading(q.source, q, "asked", at, answer, sha256(answer))) for q, answer in answers]
+    saved = save(tmp_path / "saved", case.manifest, b"{}", asked)
+    assert "repository/migrations/1.sql" in saved.files
+    assert not any("b.sql" in name for name in saved.files)
+    for name in saved.files:
+        data = (tmp_path / "saved" / name).read_bytes()
+        text = (gzip.decompress(data) if name.endswith(".gz") else data).decode("utf-8", "replace")
+        assert SECRET not in text, name
+        assert "jane@mail" not in text, name
