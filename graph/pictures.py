@@ -35,9 +35,16 @@ def draw(suspects: Suspects, hypotheses: Sequence[Hypothesis]) -> tuple[Picture,
 
 
 def _marks(suspects: Suspects, hypotheses: Sequence[Hypothesis]) -> Iterable[Mark]:
-    if suspects.measured.symptom.onset is not None:
-        yield Mark(at=suspects.measured.symptom.onset, label="onset")
-    for change in dict.fromkeys(h.place.change for h in hypotheses[:_MOST_SUSPECTS] if h.place.change):
+    changes = list(dict.fromkeys(h.place.change for h in hypotheses[:_MOST_SUSPECTS] if h.place.change))
+    view = suspects.measured.symptom
+    if view.onset is not None and view.onset_low is not None and view.onset_high is not None:
+        yield Mark(at=view.onset, label="onset")
+        # Where a change lies within the onset's uncertainty, which came first is not known: show it.
+        when = [change.vehicle.at.timestamp() for change in changes if change.vehicle is not None]
+        if any(view.onset_low <= at <= view.onset_high for at in when):
+            yield Mark(at=view.onset_low, label="onset at the earliest")
+            yield Mark(at=view.onset_high, label="onset at the latest")
+    for change in changes:
         if change.vehicle is not None:
             yield Mark(
                 at=change.vehicle.at.timestamp(),

@@ -17,6 +17,9 @@ from playbooks.verdicts import Reach, judge_recovered
 
 _SURE = 0.5
 _TOLD = 0.5
+# Of the first three proposals one may be a second fault, if it moved as far as chance and a callee do not.
+_NEXT = 3
+_INDEPENDENT = 6.0
 _UNKNOWN = "What was asked tells no cause apart; the best guesses are listed with what speaks for them."
 
 
@@ -60,7 +63,37 @@ def conclude(incident: Incident, suspects: Suspects, proposals: Sequence[Proposa
     verdict = (
         Verdict.EXTERNAL if best.cause == "external_provider" and best.confidence >= _SURE else Verdict.CAUSE
     )
-    return Conclusion(verdict, _sentence(best), tuple(proposals), rest.none)
+    summary = " ".join([_sentence(best), *_second(suspects, proposals)])
+    return Conclusion(verdict, summary, tuple(proposals), rest.none)
+
+
+def _second(suspects: Suspects, proposals: Sequence[Proposal]) -> list[str]:
+    """A sentence on another service that moved on its own, where one did: there may be two faults."""
+    first = proposals[0].service
+    for other in proposals[1:_NEXT]:
+        if first is None or other.service is None or _linked(suspects, first, other.service):
+            continue
+        loud = {
+            kind: told[0].z
+            for kind, told in suspects.moves.get(other.service, {}).items()
+            if told and told[0].z >= _INDEPENDENT
+        }
+        if loud:
+            kind = max(sorted(loud), key=lambda name: loud[name])
+            return [
+                f"Independently, {other.service} moved too ({kind}; neither calls the other): "
+                "perhaps a second fault."
+            ]
+    return []
+
+
+def _linked(suspects: Suspects, one: str, other: str) -> bool:
+    """Whether a fault of one can reach the other through calls; unknown edges link everything."""
+    graph = suspects.measured.graph
+    known = {*graph.callees, *graph.callers}
+    if one == other or not {one, other} <= known:
+        return True
+    return one in graph.reachable(other) or other in graph.reachable(one)
 
 
 def _sentence(best: Proposal) -> str:

@@ -1,16 +1,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.answers import SeriesSet
+from connectors.answers import Answer, SeriesSet, Timeline
 from graph.judgement import weigh
 from graph.model import Picture, Weighing
-from tests.playbooks.judged import CALM, NOW, Shop, Trouble, axis, key, noisy, stepped, with_series
+from tests.playbooks.judged import (
+    CALM,
+    NOW,
+    Shop,
+    Trouble,
+    axis,
+    key,
+    noisy,
+    stepped,
+    with_answer,
+    with_series,
+)
 
 SLOW = Shop(Trouble(own={"payments": 0.2}))
 ALL = "metrics edges changes commits"
@@ -43,6 +55,22 @@ def test_a_picture_marks_the_onset_and_the_suspected_changes() -> None:
     marks = {mark.label: mark.at for mark in _drawn(SLOW).pictures[0].marks}
     assert abs(marks["onset"] - SLOW.onset) <= 30.0
     assert [at for label, at in marks.items() if label.startswith("deploy checkout ")] == [SLOW.onset - 60.0]
+
+
+@pytest.mark.parametrize("seconds", [-10.0, 5.0])
+def test_the_onsets_uncertainty_is_drawn_where_it_hides_whether_a_change_came_first(seconds: float) -> None:
+    at = datetime.fromtimestamp(SLOW.onset + seconds, UTC)
+
+    def moved(answer: Answer) -> Answer:
+        if not isinstance(answer, Timeline):
+            return answer
+        return Timeline(changes=tuple(c.model_copy(update={"at": at}) for c in answer.changes))
+
+    readings = with_answer(SLOW.readings(ALL), moved)
+    marks = {mark.label: mark.at for mark in weigh(SLOW.incident(), readings).pictures[0].marks}
+    assert marks["onset at the earliest"] <= SLOW.onset <= marks["onset at the latest"]
+    assert marks["onset at the earliest"] <= at.timestamp() <= marks["onset at the latest"]
+    assert "onset at the earliest" not in {m.label for m in _drawn(SLOW).pictures[0].marks}
 
 
 def test_no_series_is_drawn_twice() -> None:

@@ -112,3 +112,12 @@ def test_both_of_two_faults_that_have_nothing_to_do_with_each_other_are_proposed
     quiet = Quiet(STAR, FAMILIES["AR .7"], seed, extras, last=6)
     told = weigh(quiet.incident(Symptom.UNKNOWN), quiet.readings())
     assert {LEAVES[2], LEAVES[7]} <= {p.service for p in told.proposals[:3]}
+    second = next(p.service for p in told.proposals[1:3] if p.service in LEAVES)
+    assert f"Independently, {second} moved too" in told.summary
+
+
+def test_one_fault_and_those_who_wait_for_it_are_not_called_two() -> None:
+    shop = Shop(Trouble(own={"payments": 0.2}))
+    told = weigh(shop.incident(symptom=Symptom.LATENCY), shop.readings("metrics edges"))
+    assert told.proposals[0].service == "payments"
+    assert "Independently" not in told.summary

@@ -182,3 +182,18 @@ def test_a_constant_series_shows_nothing() -> None:
 
 def test_a_seed_is_the_same_on_every_day() -> None:
     assert seeded("a").random() == seeded("a").random()
+
+
+# --- how surely the onset is known ------------------------------------------------------------------
+@pytest.mark.parametrize("by", [0.1, 0.4])
+def test_the_onsets_interval_holds_the_onset_nine_times_in_ten(by: float) -> None:
+    held = []
+    for seed in range(60):
+        last = 12 + seed % 20
+        seen = _look(_during(noisy(0.2, f"onset {seed}"), SAMPLES - last, SAMPLES, by))
+        if seen.visible and seen.onset_low is not None and seen.onset_high is not None:
+            # The first bad sample shows what began at some time since the one before it.
+            began = _ago(STEP * last - STEP / 2)
+            held.append(seen.onset_low <= began <= seen.onset_high)
+    assert len(held) >= 50
+    assert sum(held) >= 0.9 * len(held)
