@@ -204,7 +204,8 @@ def own_version(file: FileDiff) -> bool:
     first = next((n for n, line in enumerate(file.lines) if line.sign != " "), 0)
     above = [line.text for line in file.lines[max(0, first - 8) : first]]
     parents = [parent for line in changed for parent in line.parents]
-    return not any(_DEPENDED.search(text) for text in (*above, *parents))
+    nested = any(re.search(r"[:=]\s*[{\[]$", parent) for parent in parents)
+    return not nested and not any(_DEPENDED.search(text) for text in (*above, *parents))
 
 
 def for_people(file: FileDiff) -> bool:
