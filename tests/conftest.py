@@ -1,4 +1,4 @@
-"""How the tests are shared out between workers: a file's tests stay together, and so do those of one server."""
+"""How tests are shared out between workers: a file's tests stay together, and so do those of one server."""
 
 from __future__ import annotations
 

@@ -47,6 +47,7 @@ def home() -> Iterator[Path]:
         yield Path(directory)
 
 
+@pytest.mark.alone
 @pytest.mark.live
 @pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
 def test_a_scenario_run_for_real_writes_a_sound_case_and_leaves_no_process(
