@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,12 +19,17 @@ def sql_role(
             metavar="SCHEMA",
         ),
     ] = None,
+    server: Annotated[Literal["postgres", "mysql"], typer.Option(help="Whose SQL to print.")] = "postgres",
 ) -> None:
-    """Print the SQL that makes a PostgreSQL role which can look and cannot act.
+    """Print the SQL that makes a database role which can look and cannot act.
 
-    Nothing is run: an administrator reads it, and runs it with psql. Statistics and the catalogue need
-    pg_monitor alone; the plans of slow statements need SELECT, which --plans adds for one schema.
+    Nothing is run: an administrator reads it, and runs it with psql (or mysql). Of PostgreSQL, statistics and
+    the catalogue need pg_monitor alone; the plans of slow statements need SELECT, which --plans adds for one
+    schema. --server mysql prints the role for MySQL and MariaDB.
     """
+    if server == "mysql":
+        _mysql(role, database, plans)
+        return
     from connectors.postgres.role import RoleWish, script
 
     try:
@@ -32,3 +37,13 @@ def sql_role(
     except ValueError as error:
         raise BadInputError(str(error)) from error
     typer.echo(text, nl=False)
+
+
+def _mysql(role: str, database: str, plans: list[str] | None) -> None:
+    from connectors.mysql.role import grants
+
+    if plans:
+        raise BadInputError("--plans is for PostgreSQL: of MySQL no statement is planned")
+    if not role.strip() or not database.strip():
+        raise BadInputError("--role and --database must not be empty")
+    typer.echo(grants(role, database))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from bot import cli
 from connectors.governor import SourceFailedError
 from connectors.mysql import grammar, vocabulary
 from connectors.mysql.limits import Limits, RefusedError
@@ -170,6 +171,12 @@ def test_what_a_role_has_beyond_its_grants_is_told(server: Server) -> None:
 
 def _shown(session: Session) -> list[str]:
     return [str(next(iter(row.values()))) for row in session.rows(vocabulary.GRANTS)]
+
+
+def test_the_command_prints_the_grants(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["sql-role", "--server", "mysql", "--database", "shop"]) == 0
+    assert capsys.readouterr().out.strip() == grants("firstcause", "shop")
+    assert cli.run(["sql-role", "--server", "mysql", "--database", "shop", "--plans", "x"]) == 2
 
 
 def test_names_in_the_grants_stay_names() -> None:
