@@ -4,9 +4,10 @@
 
 Prometheus and PostgreSQL are the lab's own, real; the repository is its Git clone; deploys are told as
 changes; spans and objects are served by the doubles of Tempo and of the Kubernetes API. Once the alert has
-arrived, the command investigates (`firstcause record --alert …`), what it saved is replayed, and the case
-that the lab recorded of the same minutes is investigated: three rankings of one incident. Exits with 1 where
-their first proposals differ. SCENARIO is slow-dependency by default, which takes about five minutes.
+arrived, the command investigates (`firstcause record --service checkout --since 1m`), what it saved is
+replayed, and the case that the lab recorded of the same minutes is investigated: three rankings of one
+incident. Exits with 1 where their first proposals differ. SCENARIO is slow-dependency by default, which
+takes about four minutes.
 """
 
 from __future__ import annotations
@@ -97,13 +98,15 @@ def command(home: Path, *arguments: str) -> dict[str, object]:
 
 def investigated(shop: Shop, case: Path, home: Path, usual: float) -> dict[str, object]:
     """Investigate the running shop, and save what was read."""
-    (home / "alert.json").write_bytes((case / "alert.json").read_bytes())
     told(shop, home / "store.db")
     with serving(tempo_of(shop).app) as tempo, cluster_of(shop).running() as cluster:
         configured(shop, tempo, cluster.kubeconfig(home), usual)
         command(home, "doctor")
         command(home, "services")
-        return command(home, "record", "--alert", "alert.json", "--out", "saved")
+        about = casefile.title((case / "alert.json").read_bytes())
+        return command(
+            home, "record", "--service", "checkout", "--since", "1m", "--about", about, "--out", "saved"
+        )
 
 
 def rankings(name: str, options: Options, pace: Pace) -> dict[str, dict[str, object]]:
@@ -120,7 +123,7 @@ def rankings(name: str, options: Options, pace: Pace) -> dict[str, dict[str, obj
             notes = recording.play(shop, scenario, pace, case)
             casefile.write_documents(case, notes.observed)
             home.chmod(0o711)
-            live = investigated(shop, case, home, pace.warm_up + pace.baseline)
+            live = investigated(shop, case, home, pace.baseline)
         window, telemetry = notes.observed.window, root / "telemetry"
         casefile.write_lines(case / "traces.jsonl.gz", casefile.requests(telemetry, window))
         casefile.write_lines(case / "logs.jsonl.gz", casefile.logs(telemetry, window, notes.database_log))
