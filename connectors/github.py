@@ -123,6 +123,10 @@ class GitHub:
     def check(self) -> str:
         """The repository's visibility and default branch."""
         body = mapping(self._get(""))
+        if not text(body, "full_name"):
+            raise SourceFailedError(
+                "the answer is not that of GitHub's API: is the address right?", counts=False
+            )
         return f"{text(body, 'full_name')}, default branch {text(body, 'default_branch')}"
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from connectors.answers import Change, Commit
 from connectors.contract import Window
+from connectors.governor import SourceFailedError
 from connectors.http import HttpClient
 from connectors.json_shapes import instant_of, items, mapping, text
 from connectors.revisions import revision_in_tag
@@ -112,6 +113,10 @@ class GitLab:
     def check(self) -> str:
         """The project's path and default branch."""
         body = mapping(self._get(""))
+        if not text(body, "path_with_namespace"):
+            raise SourceFailedError(
+                "the answer is not that of GitLab's API: is the address right?", counts=False
+            )
         return f"{text(body, 'path_with_namespace')}, default branch {text(body, 'default_branch')}"
 
     def close(self) -> None:

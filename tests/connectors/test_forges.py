@@ -238,6 +238,8 @@ def test_a_forge_in_trouble_gives_a_reason_and_no_exception(
     [check] = connector.check(now=NOW)
     if said == "default branch":  # a well-formed answer of another shape tells nothing, and is no failure
         assert isinstance(reply, Reading)
+        assert check.state == "failed"
+        assert "is the address right" in check.found
         return
     assert isinstance(reply, Unavailable)
     assert said in reply.reason
