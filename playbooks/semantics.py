@@ -212,6 +212,12 @@ def _scope(name: frozenset[str], labels: Mapping[str, str]) -> tuple[Scope, str 
     return Scope.SERVICE, service
 
 
+@lru_cache(maxsize=8192)
+def _words_of(metric: str) -> frozenset[str]:
+    """A metric's words, read once for its many series."""
+    return frozenset(words(metric))
+
+
 @lru_cache(maxsize=65536)
 def meaning(key: SeriesKey) -> Meaning:
     """Read a series' name and labels.
@@ -219,7 +225,7 @@ def meaning(key: SeriesKey) -> Meaning:
     Sources: Prometheus "Metric and label naming"; OpenTelemetry semantic conventions for HTTP, RPC and
     database metrics; Gregg, the USE method; Wilkie, the RED method.
     """
-    name = frozenset(words(key.metric))
+    name = _words_of(key.metric)
     labels = dict(key.labels)
     signal, bad = _by_code(*_signal(key.metric, name), labels)
     scope, service = _scope(name, labels)
