@@ -161,10 +161,14 @@ def validated(model: type[Model], text: Text, where: Where, vault: Vault | None)
     except ValidationError as error:
         complaints = sorted(
             (_complaint(model, each["type"], each["msg"], each["loc"]) for each in error.errors()),
-            key=lambda each: text.line((*where, *each.where)) or 0,
+            # A key that is missing is most often one that was misspelt: the word that is there says more.
+            key=lambda each: (text.line((*where, *each.where)) or 0, each.why == _MISSING),
         )
         first = complaints[0]
         raise text.refused((*where, *first.where), first.why) from None
+
+
+_MISSING = "is missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +184,9 @@ def _complaint(model: type[BaseModel], kind: str, message: str, where: Where) ->
         known = list(around.model_fields) if around else []
         return _Complaint(where, f"unknown key{_nearest(str(where[-1]), known)}")
     if kind == "missing":
-        return _Complaint(where, "is missing")
-    return _Complaint(where, one_line(message.replace("Input should be", "must be"), 300))
+        return _Complaint(where, _MISSING)
+    plain = message.replace("Input should be", "must be")
+    return _Complaint(where, one_line(plain.replace("a valid tuple", "a list, such as [one, two]"), 300))
 
 
 def _nearest(word: str, known: Sequence[str] | Mapping[str, object]) -> str:

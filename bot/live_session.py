@@ -68,14 +68,18 @@ class LiveSystems:
         incident = self._live.begun.incident
         parts = ["firstcause", "investigate", "--at", f"{incident.at:%Y-%m-%dT%H:%M:%SZ}"]
         parts += ["--service", incident.service or ""] if self.alert is None else ["--alert", self.alert]
+        parts += ["--since", f"{self.since.total_seconds():.0f}s"] if self.since is not None else []
+        parts += ["--about", self.about] if self.about else []
         return f"`{shlex.join(parts)}` with the same options"
 
     def done(self, work: Casework, outcome: Outcome, note: Callable[[str], None]) -> None:
-        """Save the investigation as a case where that was asked for.
+        """Say whom to ask where nobody answered, and save the investigation where that was asked for.
 
         Raises:
             BadInputError: it cannot be written there.
         """
+        if "ok" not in outcome.coverage.values():
+            note("no source answered, so nothing could be judged: `firstcause doctor` says what mends that")
         if self.save is None or self._live is None:
             return
         from bot import saving

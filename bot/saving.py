@@ -30,16 +30,16 @@ def save(target: Path, begun: Begun, asked: Sequence[Asked], note: Callable[[str
     replay = shlex.join(["firstcause", "investigate", "--case", str(target)])
     note(f"saved as a case, {len(saved.files)} files: {replay}")
     if differing:
-        note(f"answered differently there, because it was redacted: {', '.join(differing)}")
+        note(f"a replay sees less than was asked here, because more was redacted: {', '.join(differing)}")
 
 
 def differences(case: Path, asked: Sequence[Asked]) -> list[str]:
-    """The questions that a saved case answers with other bytes than the sources did."""
+    """The kinds of source that a saved case answers for with other bytes than they did themselves."""
     sources = open_case(case)
     differing = []
     for each in asked:
         if isinstance(each.answer, Reading):
             again = sources.ask(each.question, now=sources.manifest.at)
             if not isinstance(again, Reading) or again.sha256 != each.answer.sha256:
-                differing.append(each.question.name)
-    return differing
+                differing.append(each.question.source.value)
+    return list(dict.fromkeys(differing))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 
@@ -34,11 +35,10 @@ def run(config: Path | None, listen: str | None) -> None:
     changes = PostedChanges(settings.store or chosen.store or settings.store_path)
     try:
         app = application(chosen.serve, changes)
+        listener = listening(host, port)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                host=host,
-                port=port,
                 lifespan="off",
                 ws="none",
                 access_log=False,
@@ -48,12 +48,38 @@ def run(config: Path | None, listen: str | None) -> None:
                 limit_concurrency=200,
             )
         )
-        print(f"firstcause: listening on http://{host}:{port}", file=sys.stderr, flush=True)  # noqa: T201
-        server.run()
-    except SystemExit as error:
-        raise BadInputError(f"cannot listen on {host}:{port}: is it taken?") from error
+        where = f"[{host}]" if ":" in host else host
+        said = f"firstcause: listening on http://{where}:{listener.getsockname()[1]}"
+        print(f"{said}, for POST /changes; Ctrl-C ends it", file=sys.stderr, flush=True)  # noqa: T201
+        with listener:
+            server.run(sockets=[listener])
     finally:
         changes.close()
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that is listened on, so that nothing is said to listen that does not.
+
+    Raises:
+        BadInputError: the address is taken, or not one of this machine's.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, where = found[0]
+        # Named TCP, or asyncio leaves Nagle's algorithm on: 40 ms a request.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    except OSError as error:
+        raise BadInputError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise BadInputError(
+            f"cannot listen on {host}:{port}: {error.strerror}; --listen names another address"
+        ) from error
+    return listener
 
 
 def application(fields: ServeFields, changes: PostedChanges) -> Starlette:

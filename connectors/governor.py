@@ -86,6 +86,7 @@ class Governor:
         self._slots = threading.BoundedSemaphore(limits.concurrent)
         self._lock = threading.Lock()
         self._failed = 0
+        self._why = ""
         self._rests_until = 0.0
 
     def run(self, call: Callable[[], T]) -> T:
@@ -129,8 +130,9 @@ class Governor:
             now = self._clock()
             if now < self._rests_until:
                 left = self._rests_until - now
+                row = f"{self._failed} failures in a row: {self._why}"
                 raise LeftAloneError(
-                    f"left alone for {max(left, 1):.0f} s more after {self._failed} failures in a row",
+                    f"left alone for {max(left, 1):.0f} s more after {row}",
                     retry=True,
                     retry_after=left,
                     counts=False,
@@ -144,6 +146,7 @@ class Governor:
         try:
             answer = call()
         except SourceFailedError as failure:
+            self._why = failure.reason if failure.counts else self._why
             self._note(began, "trouble" if failure.counts else "refused")
             raise
         except BaseException:

@@ -35,9 +35,9 @@ def joined(question: Question, replies: Sequence[tuple[str, Reading | Unavailabl
     if not readings:
         if not silent:
             return Unavailable(question.source, "no configured source knows what is asked about")
-        why = "; ".join(f"{name}: {each.reason}" for name, each in silent)
+        why = "; ".join(_named(name, each) for name, each in silent)
         return Unavailable(question.source, why, retry=any(each.retry for _, each in silent))
-    notes = tuple(f"partly: {name}: {each.reason}" for name, each in silent)
+    notes = tuple(f"partly: {_named(name, each)}" for name, each in silent)
     first = readings[0][1]
     if len(readings) == 1:
         return _noted(first, notes)
@@ -55,6 +55,11 @@ def joined(question: Question, replies: Sequence[tuple[str, Reading | Unavailabl
         sha256=sha256(answer),
         notes=tuple(dict.fromkeys((*notes, *(note for _, reading in readings for note in reading.notes)))),
     )
+
+
+def _named(name: str, silent: Unavailable) -> str:
+    """The reason with the source's name in front, which many reasons begin with already."""
+    return silent.reason if silent.reason.startswith(f"{name}: ") else f"{name}: {silent.reason}"
 
 
 def _noted(reading: Reading, notes: tuple[str, ...]) -> Reading:

@@ -19,6 +19,7 @@ from connectors.json_shapes import instant_of, items, mapping, text
 from connectors.live import Check
 from connectors.questions import ChangeTimeline
 from connectors.redaction import redacted
+from connectors.source_checks import reach
 from connectors.timeline import one_timeline
 
 PER_PAGE = 100
@@ -74,7 +75,8 @@ class PagerDutyChanges:
         try:
             self._client.get("change_events", {"limit": 1}, headers=_HEADERS)
         except SourceFailedError as failure:
-            fix = "a read-only REST API key as a secret" if "40" in failure.reason else ""
+            refused = "(401)" in failure.reason or "(403)" in failure.reason
+            fix = "a read-only REST API key as a secret" if refused else reach(self._client.endpoint.url)
             return (Check("readable", "failed", failure.reason, fix, time.monotonic() - began),)
         return (Check("readable", "ok", "change events can be listed", "", time.monotonic() - began),)
 

@@ -21,6 +21,7 @@ from connectors.migration_paths import MOST_FILE_BYTES, MOST_FILES, in_order, is
 from connectors.questions import ChangeTimeline, CommitLog, MigrationFiles
 from connectors.redaction import redacted
 from connectors.revisions import RolledOut, rolled_out
+from connectors.source_checks import reach
 from connectors.timeline import one_timeline
 
 MOST_COMMITS = 200
@@ -264,4 +265,6 @@ def _fix(failure: SourceFailedError) -> str:
         return "the token is missing, wrong or expired"
     if "403" in failure.reason or "404" in failure.reason:
         return "the token needs read access to this repository's contents and deployments"
-    return ""
+    if "not reachable" in failure.reason:
+        return reach("the forge's url")
+    return "path must name a clone that this user may read" if "clone" in failure.reason else ""

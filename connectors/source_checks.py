@@ -36,8 +36,12 @@ def refused_check(failure: SourceFailedError, endpoint: Endpoint, kind: str, sec
     if "(404)" in reason or "not JSON" in reason:
         fix = f"{endpoint.url} answers, but not as {kind}: correct url, with its path prefix if it has one"
         return Check("reachable", "failed", reason, fix, seconds)
-    fix = f"check that {endpoint.url} can be reached from here: name, port, network policy, TLS"
-    return Check("reachable", "failed", reason, fix, seconds)
+    return Check("reachable", "failed", reason, reach(endpoint.url), seconds)
+
+
+def reach(where: str) -> str:
+    """What to look at where nobody answers at all."""
+    return f"check that {where} can be reached from here: name, port, network policy, TLS"
 
 
 def fresh_check(what: str, newest: float | None, now: datetime, most_seconds: float, fix: str) -> Check:

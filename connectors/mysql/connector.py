@@ -25,6 +25,7 @@ LATEST = timedelta(hours=1)
 _OWN_SCHEMA = (
     "performance_schema is off: set performance_schema = ON in the server's configuration and restart it"
 )
+_AT_THE_DOOR = "check `host`, `port` and `database`: mysql must connect with them from this machine"
 _STATES = {"Sleep": "idle", "Query": "active", "Execute": "active"}
 
 
@@ -93,7 +94,7 @@ class MySqlConnector:
                 server = session.rows(vocabulary.SERVER)[0]
                 shown = [str(next(iter(row.values()))) for row in session.rows(vocabulary.GRANTS)]
         except (SourceFailedError, RefusedError) as failure:
-            fix = role.grants("firstcause", self._database) if "role" in str(failure) else ""
+            fix = role.grants("firstcause", self._database) if "role" in str(failure) else _AT_THE_DOOR
             return (Check("reachable", "failed", str(failure), fix, time.monotonic() - began),)
         reached = Check("reachable", "ok", f"{server['version']}", "", time.monotonic() - began)
         return (reached, _role_check(shown), _counters_check(server))

@@ -58,8 +58,13 @@ def check(wall: Wall, database: str) -> Sequence[Check]:
                 *_plans(session),
             ]
     except (SourceFailedError, RefusedError) as failure:
-        fix = f"firstcause sql-role --database {database} prints the role and its grants"
-        return [Check("reachable", "failed", str(failure), fix, time.monotonic() - began)]
+        return [Check("reachable", "failed", str(failure), _fix(failure, database), time.monotonic() - began)]
+
+
+def _fix(failure: SourceFailedError | RefusedError, database: str) -> str:
+    if "role" in str(failure) or "password" in str(failure):
+        return f"firstcause sql-role --database {database} prints the role and its grants"
+    return f"check the host, the port and the database of `dsn`: psql -d {database} must work from here"
 
 
 def _supported(version: int) -> Iterator[Check]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from connectors.governor import SourceFailedError
 from connectors.live import Check
 from connectors.prometheus.client import PrometheusApi
+from connectors.source_checks import reach
 
 _STALE_SECONDS = 180.0
 _SKEW_SECONDS = 30.0
@@ -29,7 +30,7 @@ def checks(api: PrometheusApi, now: datetime) -> Sequence[Check]:
     """Every check; when the server cannot be reached, that alone."""
     first = _timed("reachable", lambda: _reachable(api))
     if first.state == "failed":
-        return [first]
+        return [first if first.fix else replace(first, fix=reach(api.endpoint.url))]
     names = _names(api, now)
     return [
         first,

@@ -104,6 +104,9 @@ BAD = {
         "line 3: sources[0].url: no credentials in an address: use token or basic"
     ),
     "sources:\n  - kind: prometheus\n    url: a:9090\n": "line 3: sources[0].url: not an address",
+    "sources:\n  - {kind: prometheus, uri: 'http://a'}\n": (
+        "line 2: sources[0].uri: unknown key; the nearest known is `url`"
+    ),
     f"sources:\n  - kind: prometheus\n    url: http://a\n    headers:\n      X-Api-Key: {SECRET}\n": (
         "sources[0].headers: X-Api-Key is a secret"
     ),
@@ -120,7 +123,7 @@ BAD = {
         "line 4: services.cart.database: unknown key; the nearest known is `databases`"
     ),
     "sources:\n  - {kind: prometheus, url: 'http://a'}\nservices:\n  cart:\n    databases: shop\n": (
-        "line 5: services.cart.databases: must be a valid tuple"
+        "line 5: services.cart.databases: must be a list, such as [one, two]"
     ),
     f"sources:\n  - kind: postgres\n    database: a\n    dsn: host=b password={SECRET}\n": (
         "line 4: sources[0].dsn: a connection string with a password is a secret"

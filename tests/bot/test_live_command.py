@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,41 @@ def test_the_services_written_are_shown_without_asking_anybody(
     shown = capsys.readouterr().out
     assert "cart" in shown
     assert "written: firstcause.yaml" in shown
+
+
+NOWHERE = """sources:
+  - {kind: prometheus, url: 'http://127.0.0.1:9'}
+  - {kind: tempo, url: 'http://127.0.0.1:9'}
+  - {kind: loki, url: 'http://127.0.0.1:9'}
+  - {kind: postgres, database: shop, dsn: 'host=127.0.0.1 port=9 dbname=shop user=firstcause'}
+  - {kind: mysql, database: stock, host: 127.0.0.1, port: 9, user: firstcause, password: {file: key}}
+  - {kind: git, path: nowhere}
+  - {kind: github, url: 'http://127.0.0.1:9', repository: shop/shop}
+  - {kind: pagerduty, url: 'http://127.0.0.1:9', token: {file: key}}
+"""
+
+
+def test_the_doctor_says_of_every_source_that_is_not_there_what_to_look_at(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "firstcause.yaml").write_text(NOWHERE)
+    (tmp_path / "key").write_text("a-key")
+    assert cli.run(["doctor", "--json"]) == 2
+    sources = json.loads(capsys.readouterr().out)["sources"]
+    assert len(sources) == 8
+    assert {each["checks"][0]["state"] for each in sources} == {"failed"}
+    assert [each["source"] for each in sources if not each["checks"][0]["fix"]] == []
+    fixes = {each["kind"]: each["checks"][0]["fix"] for each in sources}
+    assert "port" in fixes["postgres"]
+
+
+def test_where_no_source_answers_why_is_told_and_who_says_what_mends_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "firstcause.yaml").write_text("sources: [{kind: prometheus, url: 'http://127.0.0.1:9'}]\n")
+    asked = ["investigate", "--service", "cart", "--no-confirm", "--json", "--store", "store.db"]
+    assert cli.run(asked) == 0
+    shown = capsys.readouterr()
+    assert "Connection refused" in json.loads(shown.out)["coverage"]["metrics"]
+    assert "no source answered" in shown.err
+    assert "`firstcause doctor`" in shown.err

@@ -97,7 +97,7 @@ def test_a_live_investigation_is_recorded_and_replays_to_the_identical_proposals
     )
     assert live.returncode == 0, live.stderr
     assert "saved as a case" in live.stderr
-    assert "answered differently" not in live.stderr
+    assert "a replay sees less" not in live.stderr
     document = json.loads(live.stdout)
     assert document["proposals"][0]["service"] == "checkout"
     assert document["coverage"]["metrics"] == "ok"

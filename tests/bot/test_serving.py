@@ -121,4 +121,6 @@ def test_a_port_that_is_taken_is_one_line(config: Path) -> None:
             timeout=30,
         )
     assert done.returncode == 2
-    assert "cannot listen" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert f"cannot listen on {where}" in done.stderr
+    assert "listening" not in done.stderr

@@ -165,3 +165,10 @@ def test_a_span_that_two_stores_hold_counts_once_and_keeps_its_parent() -> None:
     assert isinstance(found, SpanSet)
     assert found.span == ("root", "y", "x")
     assert found.parent.tolist() == [-1, 0, 0]
+
+
+def test_a_reason_that_begins_with_the_sources_name_is_not_given_it_twice() -> None:
+    silent = [(name, Unavailable(Source.METRICS, "one: refused")) for name in ("one", "two")]
+    found = joined(SWEEP, silent)
+    assert isinstance(found, Unavailable)
+    assert found.reason == "one: refused; two: one: refused"
