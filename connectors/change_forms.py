@@ -114,7 +114,7 @@ def _of_own_form(fields: Mapping[str, object], now: datetime) -> Change:
         kind=kind_of(said, summary),
         summary=summary,
         service=text(fields, "service") or None,
-        pods=tuple(str(pod)[:253] for pod in items(fields.get("pods"))[:200]),
+        pods=tuple(str(pod) for pod in items(fields.get("pods"))[:200]),
     )
 
 
@@ -194,7 +194,7 @@ def _of_cd_event(data: Mapping[str, object], envelope: Mapping[str, object], now
         kind=_CD_KINDS[what],
         summary=text(own, "summary") or f"{what} {service} {happened}" + (f" in {where}" if where else ""),
         service=service if what == "service" else service_of(own),
-        version=_version_of(artifact),
+        version=_clean(_version_of(artifact) or "", 128) or None,
     )
 
 
@@ -221,23 +221,36 @@ def _change(  # noqa: PLR0913 - one argument a field that the forms name differe
     pods: tuple[str, ...] = (),
     version: str | None = None,
 ) -> Change:
-    commit = text(told, "commit") or text(told, "sha") or text(told, "revision")
+    commit = _clean(text(told, "commit") or text(told, "sha") or text(told, "revision"), 64)
     when = min(at or now, now)
-    link = text(told, "link")[:2_000]
-    known = version or text(told, "version")[:128] or None
-    clean = redacted(summary)[:_MOST_TEXT]
-    name = text(told, "id")[:300] or _derived(service, when, clean, commit or known or "")
+    link = _clean(text(told, "link"), 2_000)
+    known = version or _clean(text(told, "version"), 128) or None
+    said = _clean(summary, _MOST_TEXT)
+    whose = _clean(service or "", 253) or None
     return Change(
-        id=name,
+        id=_named(text(told, "id")) or _derived(whose, when, said, commit or known or ""),
         at=when,
         kind=kind,
-        service=service[:253] if service else None,
-        summary=clean,
+        service=whose,
+        summary=said,
         version=known,
-        commit=commit[:64] or (revision_in_tag(known) if known else None),
-        pods=pods,
+        commit=commit or (revision_in_tag(known) if known else None),
+        pods=tuple(_clean(pod, 253) for pod in pods),
         link=link if link.startswith(("https://", "http://")) else None,
     )
+
+
+def _clean(said: str, most: int) -> str:
+    """A text that can be kept: without secrets, and without the halves of characters that JSON may hold."""
+    return redacted(said.encode("utf-8", "replace").decode())[:most]
+
+
+def _named(given: str) -> str:
+    """The id as it was given; one that holds a secret is told by its hash, so that two of them stay two."""
+    clean = _clean(given, 300)
+    if clean == given:
+        return given
+    return "told:" + hashlib.sha256(given.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _derived(service: str | None, at: datetime, summary: str, revision: str) -> str:

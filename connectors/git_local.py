@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 MOST_WALKED = 20_000
 MOST_PATHS = 200_000
+_MOST_DEEP = 64
+_MOST_COMPARED = 4 * 1024 * 1024
+_MOST_MESSAGE = 20_000
+_LATEST = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp())
 
 
 class LocalClone:
@@ -94,16 +98,8 @@ class LocalClone:
                 if found.parents
                 else found.tree.diff_to_tree(swap=True)
             )
-            files, text, size = [], [], 0
-            for patch in changed:
-                if patch is None:  # a submodule, which has no text
-                    continue
-                files.append(patch.delta.new_file.path or patch.delta.old_file.path)
-                if size <= MOST_DIFF_CHARACTERS and not patch.delta.is_binary:
-                    piece = patch.data[: 4 * MOST_DIFF_CHARACTERS].decode("utf-8", "replace")
-                    text.append(piece)
-                    size += len(piece)
-            return commit.model_copy(update={"files": tuple(files), "diff": "".join(text)})
+            files = [each.new_file.path or each.old_file.path for each in changed.deltas]
+            return commit.model_copy(update={"files": tuple(files), "diff": _text(repository, changed)})
 
     def deployments(self, window: Window) -> Sequence[Change]:  # noqa: ARG002 - a clone keeps none
         """A clone has no deployments on record."""
@@ -190,19 +186,49 @@ def _first(walker: Iterator[pygit2.Commit], most: int) -> Iterator[pygit2.Commit
 
 
 def _at(commit: pygit2.Commit) -> datetime:
-    return datetime.fromtimestamp(commit.commit_time, UTC)
+    """When it was committed; what no calendar holds is moved to its ends, for anyone may write anything."""
+    return datetime.fromtimestamp(min(max(commit.commit_time, 0), _LATEST), UTC)
 
 
 def _commit(found: pygit2.Commit) -> Commit:
-    return Commit(sha=str(found.id), at=_at(found), author=found.author.name, message=found.message.strip())
+    # A commit may name any encoding, even one that nobody knows.
+    message = found.raw_message[:_MOST_MESSAGE].decode("utf-8", "replace").strip()
+    author = found.author.raw_name[:_MOST_MESSAGE].decode("utf-8", "replace")
+    return Commit(sha=str(found.id), at=_at(found), author=author, message=message)
 
 
-def _files(tree: pygit2.Tree, before: str) -> Iterator[str]:
+def _text(repository: pygit2.Repository, changed: pygit2.Diff) -> str:
+    """The diff's text, until it is long enough. A file too large to read at 3 a.m. is not compared at all."""
+    text, size = [], 0
+    for n, delta in enumerate(changed.deltas):
+        if size > MOST_DIFF_CHARACTERS:
+            break
+        if max(_size(repository, each) for each in (delta.old_file, delta.new_file)) > _MOST_COMPARED:
+            continue
+        patch = changed[n]
+        if patch is None or patch.delta.is_binary:  # a submodule, which has no text
+            continue
+        piece = patch.data[: 4 * MOST_DIFF_CHARACTERS].decode("utf-8", "replace")
+        text.append(piece)
+        size += len(piece)
+    return "".join(text)
+
+
+def _size(repository: pygit2.Repository, file: pygit2.DiffFile) -> int:
+    """A file's bytes, by its header alone; nothing where there is no such file."""
+    try:
+        return int(repository.odb.read_header(file.id)[1]) if file.mode else 0
+    except (KeyError, ValueError):
+        return 0
+
+
+def _files(tree: pygit2.Tree, before: str, deep: int = 0) -> Iterator[str]:
     import pygit2
 
     for entry in tree:
         path = f"{before}{entry.name}"
         if isinstance(entry, pygit2.Tree):
-            yield from _files(entry, f"{path}/")
+            if deep < _MOST_DEEP:
+                yield from _files(entry, f"{path}/", deep + 1)
         elif isinstance(entry, pygit2.Blob):
             yield path

@@ -7,6 +7,7 @@ nothing a server says can make it anything else. The environment is not read: a 
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import threading
 from collections.abc import Mapping
@@ -35,6 +36,11 @@ _MEANING = {
     407: "the proxy wants credentials (407)",
     429: "too many requests (429)",
 }
+_AMISS = (
+    "cannot ask: the token, a header or the password holds a character that HTTP cannot carry (a line break?)"
+)
+_UNPACKED = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,11 @@ class Response:
             SourceFailedError: it is none.
         """
         try:
-            return json.loads(self.body)
+            value: object = json.loads(self.body)
+            if _HALF_CHARACTER.search(self.body):
+                # JSON may hold half a character (RFC 8259, 8.2): nothing could be hashed or kept with it.
+                value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+            return value
         except (ValueError, RecursionError) as error:
             raise SourceFailedError(f"the answer is not JSON: {str(error)[:120]}") from error
 
@@ -172,7 +182,7 @@ class HttpClient:
                 context = end.tls() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                 client = httpx.Client(
                     base_url=end.url.rstrip("/") + "/",
-                    headers=dict(end.headers),
+                    headers={"Accept-Encoding": "gzip, deflate", **end.headers},
                     auth=end.basic,
                     timeout=end.limits.timeout_seconds,
                     transport=DeadlineTransport(deadline, context, end.limits.concurrent, end.proxy),
@@ -201,6 +211,7 @@ class HttpClient:
             method = "GET" if data is None else "POST"
             with client.stream(method, path.lstrip("/"), params=params, data=data, headers=sent) as answer:
                 skew = _skew(answer.headers, began)
+                _refuse_packing(answer.headers)
                 body = self._body(answer)
                 if answer.status_code >= 300 and answer.status_code not in accept:
                     raise _failure(answer.status_code, answer.headers, body)
@@ -209,8 +220,12 @@ class HttpClient:
             limit = self.endpoint.limits.timeout_seconds
             raise SourceFailedError(f"no whole answer within {limit:g} s") from error
         except httpx.HTTPError as error:
+            if _sent_amiss(error):  # the library's words quote the header, which may be a secret
+                raise SourceFailedError(_AMISS, counts=False) from None
             raise SourceFailedError(_unreachable(error), retry=True) from error
         except (httpx.InvalidURL, ValueError, OSError) as error:
+            if isinstance(error, UnicodeError):  # it quotes what could not be sent
+                raise SourceFailedError(_AMISS, counts=False) from None
             raise SourceFailedError(f"cannot ask: {redacted(str(error))[:160]}", counts=False) from error
 
     def _bearer(self) -> dict[str, str]:
@@ -230,6 +245,20 @@ class HttpClient:
             parts.append(part)
         self.governor.received(size)
         return b"".join(parts)
+
+
+def _refuse_packing(headers: Mapping[str, str]) -> None:
+    """Refuse what is packed twice, or tighter than gzip: a few bytes of it fill all memory."""
+    packing = headers.get("content-encoding", "").strip().lower()
+    if packing not in _UNPACKED:
+        raise SourceFailedError(f"the answer is packed as {packing[:40]!r}; only gzip is read", counts=False)
+
+
+def _sent_amiss(error: Exception) -> bool:
+    """Whether it is our own request that is no HTTP, and nothing that the server did."""
+    import httpcore
+
+    return isinstance(error.__cause__, httpcore.LocalProtocolError)
 
 
 def _failure(status: int, headers: Mapping[str, str], body: bytes) -> SourceFailedError:

@@ -111,9 +111,10 @@ class PagerDutyChanges:
             id=f"pagerduty:{text(each, 'id')}",
             at=at,
             kind=kind_of(text(details, "kind") or text(details, "type"), summary),
-            service=ours or service_of(details) or text(pager, "summary") or None,
+            service=ours or redacted(service_of(details) or text(pager, "summary"))[:253] or None,
             summary=summary,
-            version=text(details, "version") or None,
-            commit=text(details, "commit") or text(details, "sha") or text(details, "revision") or None,
-            link=next((href for one in links if (href := text(one, "href"))), None),
+            version=redacted(text(details, "version"))[:128] or None,
+            commit=(text(details, "commit") or text(details, "sha") or text(details, "revision"))[:64]
+            or None,
+            link=next((redacted(href)[:2_000] for one in links if (href := text(one, "href"))), None),
         )

@@ -19,6 +19,7 @@ from connectors.answers import Change, Timeline
 from connectors.contract import Reading, Window
 from connectors.posted_changes import PostedChangesConnector
 from connectors.questions import ChangeTimeline
+from connectors.timeline import one_timeline
 from tests.doubles.serving import serving
 
 TOKEN = "a-token-of-sixteen"
@@ -61,7 +62,16 @@ def test_a_change_that_was_told_is_on_the_timeline(client: httpx.Client, kept: P
     answer = client.post("/changes", json=TOLD)
     assert (answer.status_code, answer.json()) == (202, {"kept": True, "id": "d-1", "new": True})
     [change] = _timeline(kept)
-    assert (change.id, change.kind, change.service) == ("d-1", "flag", "cart")
+    assert (change.id, change.kind, change.service) == ("told:d-1", "flag", "cart")
+
+
+def test_a_change_told_under_the_id_of_a_rollout_does_not_take_its_place(
+    client: httpx.Client, kept: PostedChanges
+) -> None:
+    client.post("/changes", json=TOLD)
+    rollout = Change(id="d-1", at=NOW, kind="deploy", service="checkout", summary="checkout 1.9.0")
+    both = one_timeline([rollout, *_timeline(kept)]).changes
+    assert {(each.id, each.service) for each in both} == {("d-1", "checkout"), ("told:d-1", "cart")}
 
 
 def test_a_change_that_is_told_twice_is_kept_once_and_the_first_telling_stands(
@@ -121,6 +131,28 @@ def test_a_bad_body_is_refused_with_one_line_and_nothing_is_kept(
     assert answer.status_code == status
     assert "\n" not in answer.json()["error"]
     assert not kept.during(WINDOW)
+
+
+@pytest.mark.parametrize("field", ["summary", "service", "id", "version", "commit", "pods"])
+def test_half_a_character_anywhere_is_kept_as_something_that_can_be_written(
+    client: httpx.Client, kept: PostedChanges, field: str
+) -> None:
+    said = ["x\ud83d"] if field == "pods" else "x\ud83d"
+    answer = client.post("/changes", content=json.dumps({**TOLD, field: said}))
+    assert answer.status_code == 202
+    assert "x?" in str(_timeline(kept)) or field == "id"
+
+
+def test_no_field_of_a_change_keeps_a_secret(client: httpx.Client, kept: PostedChanges) -> None:
+    token = "ghp_" + "a1B2c3" * 6
+    told = dict.fromkeys(("summary", "service", "version", "commit"), f"x {token}")
+    link = f"https://ann:{token}@ci.example/run?token={token}"
+    for name in ("one", "two"):
+        body = {**TOLD, **told, "id": f"{name} {token}", "link": link, "pods": [token, "ann@shop.example"]}
+        assert client.post("/changes", json=body).status_code == 202
+    found = str(_timeline(kept))
+    assert (token in found, "ann" in found) == (False, False)
+    assert len(_timeline(kept)) == 2
 
 
 def test_a_body_without_a_length_is_bounded_too(client: httpx.Client, kept: PostedChanges) -> None:

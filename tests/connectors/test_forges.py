@@ -8,6 +8,7 @@ from pathlib import Path
 
 import github as pygithub
 import gitlab as python_gitlab
+import pygit2
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -269,6 +270,60 @@ def test_a_clone_is_read_without_running_what_its_configuration_names(tmp_path: 
     answer = _commits(RepositoryConnector(Place("shop"), LocalClone(history.path), _deployed(history)))
     assert answer.commits
     assert not ran.exists()
+
+
+def _committed(history: History, tree: pygit2.Oid, when: str, more: str = "") -> str:
+    """A commit written by hand at the tip of the branch, as no git client would write it."""
+    repository = pygit2.Repository(str(history.path))
+    who = f"Ann <ann@shop.example> {when} +0000"
+    lines = f"tree {tree}\nparent {repository.head.target}\nauthor {who}\ncommitter {who}\n{more}\nmine\n"
+    made = repository.odb.write(pygit2.enums.ObjectType.COMMIT, lines.encode())
+    repository.references[repository.head.name].set_target(made)
+    return str(made)
+
+
+@pytest.mark.parametrize(
+    ("when", "more"),
+    [("999999999999999", ""), ("-99999999999", ""), ("{now}", "encoding NO-SUCH-1\n")],
+    ids=["after all calendars", "before all calendars", "an unknown encoding"],
+)
+def test_a_commit_that_makes_no_sense_does_not_hide_the_others(tmp_path: Path, when: str, more: str) -> None:
+    history = make_history(tmp_path / "shop", START)
+    tree = pygit2.Repository(str(history.path)).head.peel(pygit2.Tree).id
+    _committed(history, tree, when.format(now=int(NOW.timestamp()) - 60), more)
+    answer = _commits(RepositoryConnector(Place("shop"), LocalClone(history.path), _deployed(history)))
+    assert history.commits["guilty"] in {commit.sha for commit in answer.commits}
+
+
+def test_a_gigantic_file_is_named_and_not_compared(tmp_path: Path) -> None:
+    history = make_history(tmp_path / "shop", START)
+    repository = pygit2.Repository(str(history.path))
+    builder = repository.TreeBuilder(repository.head.peel(pygit2.Tree))
+    builder.insert("a_dump.sql", repository.create_blob(b"a line of text\n" * 400_000), 0o100644)
+    builder.insert("z.py", repository.create_blob(b"LIMIT = 7\n"), 0o100644)
+    sha = _committed(history, builder.write(), str(int(NOW.timestamp()) - 60))
+    answer = _commits(RepositoryConnector(Place("shop"), LocalClone(history.path), _deployed(history)))
+    [mine] = [commit for commit in answer.commits if commit.sha == sha]
+    assert {"a_dump.sql", "z.py"} <= set(mine.files)
+    assert mine.diff is not None
+    assert ("LIMIT = 7" in mine.diff, "a line of text" in mine.diff) == (True, False)
+
+
+def test_folders_without_end_do_not_hide_the_migrations(tmp_path: Path) -> None:
+    history = make_history(tmp_path / "shop", START)
+    repository = pygit2.Repository(str(history.path))
+    inner, mode = repository.create_blob(b"x"), 0o100644
+    for _ in range(1_500):
+        deeper = repository.TreeBuilder()
+        deeper.insert("d", inner, mode)
+        inner, mode = deeper.write(), 0o040000
+    builder = repository.TreeBuilder(repository.head.peel(pygit2.Tree))
+    builder.insert("a", inner, mode)
+    _committed(history, builder.write(), str(int(NOW.timestamp()) - 60))
+    reply = RepositoryConnector(Place("shop"), LocalClone(history.path)).ask(MigrationFiles(), now=NOW)
+    assert isinstance(reply, Reading)
+    assert isinstance(reply.answer, SourceFiles)
+    assert "checkout/migrations/001_init.sql" in {file.path for file in reply.answer.files}
 
 
 # --- the doubles, held to what the makers' own clients expect --------------------------------------------

@@ -202,6 +202,21 @@ def test_a_bomb_of_packed_zeros_is_not_unpacked_to_its_end(opened: list[HttpClie
     assert "larger than" in str(failure(opened, reply("200 OK", bomb, "Content-Encoding: gzip")))
 
 
+@pytest.mark.parametrize("packing", ["gzip, gzip", "br", "zstd"])
+def test_what_is_packed_twice_or_tighter_than_gzip_is_refused_unread(
+    opened: list[HttpClient], packing: str
+) -> None:
+    bomb = gzip.compress(gzip.compress(b"0" * 5_000_000))
+    found = failure(opened, reply("200 OK", bomb, f"Content-Encoding: {packing}"))
+    assert f"packed as {packing!r}" in str(found)
+
+
+def test_half_a_character_in_json_does_not_cost_the_answer(opened: list[HttpClient]) -> None:
+    body = b'{"cut": "a\\ud83d", "whole": "\\ud83d\\ude00"}'
+    with answering(Server(reply(body=body))) as url:
+        assert client(opened, url).get("api").fields() == {"cut": "a?", "whole": "\U0001f600"}
+
+
 def test_a_packed_answer_is_unpacked(opened: list[HttpClient]) -> None:
     packed = gzip.compress(json.dumps({"a": 1}).encode())
     with answering(Server(reply("200 OK", packed, "Content-Encoding: gzip"))) as url:
@@ -393,6 +408,14 @@ def test_a_source_in_trouble_is_left_alone_after_a_few_failures(opened: list[Htt
             said.append(str(caught.value))
     assert len(server.heads) == 3
     assert "left alone" in said[-1]
+
+
+@pytest.mark.parametrize("secret", ["sup3rsecret\nvalue", "schl\xfcsselsup3rsecret", "a\x00sup3rsecret"])
+def test_a_secret_that_cannot_be_sent_is_not_quoted(opened: list[HttpClient], secret: str) -> None:
+    with answering(Server(reply())) as url, pytest.raises(SourceFailedError, match="a header") as caught:
+        client(opened, url, headers={"X-Api-Key": secret}).get("api")
+    assert "sup3r" not in str(caught.value)
+    assert not caught.value.retry
 
 
 def test_secrets_of_an_endpoint_are_never_printed() -> None:
