@@ -82,7 +82,7 @@ def test_a_pagerduty_event_gives_title_service_and_start() -> None:
     trigger = read(body)
     assert (trigger.form, trigger.service, trigger.symptom) == ("pagerduty", "payments", Symptom.ERRORS)
     assert trigger.started_at == datetime(2026, 6, 18, 15, 3, tzinfo=UTC)
-    assert trigger.labels == (("urgency", "high"),)
+    assert trigger.labels == (("pagerduty_service", "P1"), ("urgency", "high"))
 
 
 def test_a_resolved_pagerduty_incident_says_when_it_ended() -> None:

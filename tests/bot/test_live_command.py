@@ -12,6 +12,12 @@ from bot.configuration_starter import TEXT
 
 
 @pytest.fixture(autouse=True)
+def _answers_stay_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An audit hook stays for the rest of a process, and other tests of this one open labels."""
+    monkeypatch.setattr("bot.session.forbid_answers", lambda: None)
+
+
+@pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
