@@ -55,6 +55,17 @@ class Vault:
             return self._file(str(reference["file"]))
         raise wrong(f"a secret is named by one of two keys: {_REFERENCE}")
 
+    def beside(self, written: str) -> Path:
+        """The path that is meant: `~` is a home directory, and what is relative begins at the configuration.
+
+        Raises:
+            PydanticCustomError: nobody is called as `~NAME` says.
+        """
+        try:
+            return self.directory / Path(written).expanduser()
+        except RuntimeError as error:
+            raise wrong(f"the home directory of {written} is not known") from error
+
     def _variable(self, name: str) -> str:
         value = self.environment(name)
         if not value:
@@ -62,7 +73,7 @@ class Vault:
         return value
 
     def _file(self, written: str) -> str:
-        path = self.directory / written
+        path = self.beside(written)
         try:
             with path.open("rb") as file:
                 data = file.read(_MOST_SECRET_BYTES + 1)
@@ -89,7 +100,7 @@ def _revealed(value: object, info: ValidationInfo) -> object:
 
 
 def _beside(value: str, info: ValidationInfo) -> str:
-    return str(info.context.directory / value) if isinstance(info.context, Vault) else value
+    return str(info.context.beside(value)) if isinstance(info.context, Vault) else value
 
 
 def _seconds(value: object) -> object:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from bot.configuration_fields import BoundsFields, Dsn, Duration, LocalPath, Name, Secret
 from bot.live_fields import Ground, HttpFields, SourceFields
@@ -160,6 +160,11 @@ def status_page(fields: StatusPageFields, _: Ground) -> LiveConnector:
     return StatusPageConnector(fields.endpoint(), provider=fields.provider)
 
 
+def _plain_off(written: object) -> object:
+    """YAML reads a bare `off` as false."""
+    return "off" if written is False else written
+
+
 class KubernetesFields(SourceFields):
     """A cluster's API, as kubectl would ask it; with neither kubeconfig nor context, from inside of it.
 
@@ -172,7 +177,7 @@ class KubernetesFields(SourceFields):
     context: str | None = None
     namespaces: tuple[str, ...] = ()
     logs: bool = Field(default=False, description="also read the logs of pods, where no log store is")
-    helm: Literal["off", "metadata", "values"] = "off"
+    helm: Annotated[Literal["off", "metadata", "values"], BeforeValidator(_plain_off)] = "off"
     limits: BoundsFields = BoundsFields()
 
 

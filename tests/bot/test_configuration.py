@@ -10,8 +10,10 @@ import yaml
 
 from bot import configuration, configuration_starter, live
 from bot.errors import BadInputError
+from bot.live_changes import GitFields
 from bot.live_fields import HttpFields
 from bot.live_kinds import KINDS
+from bot.live_observations import KubernetesFields
 from bot.settings import Settings
 
 SECRET = "s3cr3t-value"
@@ -151,6 +153,28 @@ def test_what_is_wrong_is_one_line_with_file_line_and_field(text: str, tmp_path:
 
 def test_a_file_too_large_to_be_a_configuration_is_refused(tmp_path: Path) -> None:
     assert "larger than 1024 KiB" in refusal(tmp_path, "# " + "x" * 2**20)
+
+
+def test_a_path_begins_at_the_configuration_and_a_tilde_is_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "token").write_text(SECRET)
+    text = (
+        "sources:\n  - {kind: kubernetes, kubeconfig: ~/.kube/config, helm: off}\n"
+        "  - {kind: git, path: ../shop}\n"
+        "  - {kind: prometheus, url: 'http://a', token: {file: ~/token}}\n"
+    )
+    cluster, clone, metrics = configuration.load(written(tmp_path, text)).sources
+    assert isinstance(cluster, KubernetesFields)
+    assert (cluster.kubeconfig, cluster.helm) == (f"{tmp_path}/home/.kube/config", "off")
+    assert isinstance(clone, GitFields)
+    assert clone.path == f"{tmp_path}/../shop"
+    assert http(metrics).endpoint().headers["Authorization"] == f"Bearer {SECRET}"
+    assert "home directory of ~nobody-here/x" in refusal(
+        tmp_path, "sources:\n  - {kind: git, path: ~nobody-here/x}\n"
+    )
 
 
 def test_without_a_file_the_line_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
