@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bot import configuration, live
+from bot import alerts, configuration, live
 from bot.casework import Casework, Place
 from bot.errors import BadInputError
 from bot.investigation import Outcome
 from bot.live_incident import Request
 from bot.settings import Settings
+from connectors.redaction import redacted
 
 MOST_ALERT_BYTES = 2**20
 
@@ -99,8 +100,8 @@ class LiveSystems:
             at=at.replace(microsecond=0),
             service=self.service,
             since=self.since,
-            alert=_alert(self.alert),
-            about=self.about,
+            alert=alerts.without_secrets(_alert(self.alert)),
+            about=redacted(self.about),
             baseline=baseline,
         )
 

@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 
 from connectors.contract import Question, Reading, Source, Unavailable
 from connectors.joining import joined
+from connectors.kept_answers import without_secrets
 from connectors.normal import normal
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class LiveSources:
         able = [each for each in self.connectors if type(question) in each.questions]
         if not able:
             return Unavailable(question.source, "no source of this kind is configured")
-        answer = joined(question, self._answers(able, question, now))
+        answer = without_secrets(joined(question, self._answers(able, question, now)))
         return normal(answer) if isinstance(answer, Reading) else answer
 
     def close(self) -> None:

@@ -92,7 +92,8 @@ def without_secrets(spans: SpanSet) -> SpanSet:
     """The spans with names, attributes and exceptions redacted."""
     return replace(
         spans,
-        name=tuple(_text(name) for name in spans.name),
+        service=tuple(map(_text, spans.service)),
+        name=tuple(map(_text, spans.name)),
         attributes=tuple(dict(_clean(*item) for item in each.items()) for each in spans.attributes),
         events=tuple(tuple(map(redacted, events)) for events in spans.events),
     )

@@ -135,3 +135,19 @@ def test_what_is_no_json_is_refused_in_one_line(payload: bytes) -> None:
 def test_escape_sequences_in_labels_do_not_get_through() -> None:
     trigger = read({"alerts": [alert(service="pay\x1b[31mments\u202e")]})
     assert trigger.service == "payments"
+
+
+def test_an_alert_is_kept_without_its_secrets_and_byte_for_byte_where_it_has_none() -> None:
+    plain = b'{"alerts":  [{"labels": {"service":"checkout"}}]}'
+    assert alerts.without_secrets(plain) is plain
+    told = alert(service="checkout", db_password="hunter2")
+    told["annotations"] = {"summary": "p99 high, ask ann@shop.example, password=tiger5"}
+    kept = alerts.without_secrets(json.dumps({"token": "sesame", "alerts": [told]}).encode())
+    assert kept is not None
+    assert [word for word in ("hunter2", "ann@", "tiger5", "sesame") if word in kept.decode()] == []
+    assert alerts.read(kept, NOW).service == "checkout"
+
+
+@pytest.mark.parametrize("payload", [None, b"no json", b"[" * 100_000])
+def test_what_is_no_alert_is_left_to_be_refused(payload: bytes | None) -> None:
+    assert alerts.without_secrets(payload) is payload
