@@ -215,13 +215,13 @@ def _likely(weighing: decided.Weighing) -> LikelyResult | None:
     )
 
 
-_CLOCK = "the server's clock is "
-"""How a source's note on its clock begins: what it calls now is another moment than ours."""
+_TELLING = ("the server's clock is ", "the metrics begin at ")
+"""How the notes begin that touch on everything: a clock that is off, a history that is short."""
 
 
 def _caveats(outcome: Outcome) -> list[str]:
     """What the case says of itself, then which parts of its files were not read."""
-    damage = (note for note in outcome.notes if tells_damage(note) or note.startswith(_CLOCK))
+    damage = (note for note in outcome.notes if tells_damage(note) or note.startswith(_TELLING))
     return list(dict.fromkeys((*outcome.incident.caveats, *damage)))
 
 

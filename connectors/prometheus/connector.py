@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import ClassVar
 
+import numpy as np
+
 from connectors.answers import Answer, SeriesKey, SeriesSet
 from connectors.codec import sha256
 from connectors.contract import Question, Reading, Unavailable, Window
@@ -101,7 +103,7 @@ class PrometheusConnector:
 
     def _answering(self, question: Question) -> Callable[[Fetching], tuple[Answer, list[str]]] | None:
         if isinstance(question, SeriesSweep):
-            return lambda fetching: _series(self._sweeper.sweep(fetching, question.services))
+            return lambda fetching: _swept(fetching, self._sweeper.sweep(fetching, question.services))
         if isinstance(question, SeriesNamed):
             return lambda fetching: self._named(fetching, question)
         if isinstance(question, AlertExpression):
@@ -189,6 +191,21 @@ def _until(question: Question, now: datetime) -> Window | None:
 
 def _series(fetched: Fetched) -> tuple[Answer, list[str]]:
     return fetched.series, fetched.queries
+
+
+def _swept(fetching: Fetching, fetched: Fetched) -> tuple[Answer, list[str]]:
+    """The series of a sweep; where they begin late, what is usual was hardly seen, and a note says so."""
+    series, scope = fetched.series, fetching.scope
+    known = np.flatnonzero(np.isfinite(series.values).any(axis=0))
+    if len(known):
+        begin = datetime.fromtimestamp(float(series.times[known[0]]), UTC)
+        if begin - scope.start > (scope.end - scope.start) / 2:
+            seen, whole = (round((scope.end - each).total_seconds() / 60) for each in (begin, scope.start))
+            fetching.notes.append(
+                f"the metrics begin at {begin:%FT%TZ}: {seen} of the {whole} minutes that were asked for, so "
+                "what is usual was hardly seen"
+            )
+    return _series(fetched)
 
 
 def _where(fetched: Fetched, keep: Callable[[SeriesKey], bool]) -> Fetched:

@@ -101,6 +101,8 @@ def test_a_live_investigation_is_recorded_and_replays_to_the_identical_proposals
     document = json.loads(live.stdout)
     assert document["proposals"][0]["service"] == "checkout"
     assert document["coverage"]["metrics"] == "ok"
+    begins = [caveat for caveat in document["caveats"] if "the metrics begin at" in caveat]
+    assert len(begins) == 1  # the incident holds twelve minutes, and more than an hour is asked for
     assert document["coverage"]["traces"] == "unavailable: no source of this kind"
     replayed = site.run("investigate", "--case", "case", "--json", "--no-confirm")
     assert proposals(replayed.stdout) == proposals(live.stdout)
