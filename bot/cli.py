@@ -17,6 +17,7 @@ from bot.commands import (
     doctor,
     init,
     investigate,
+    quiet,
     record,
     schema,
     serve,
@@ -71,6 +72,7 @@ app.command()(init.init)
 app.command(epilog=doctor.DOCTOR_CODES)(doctor.doctor)
 app.command()(services.services)
 app.command()(serve.serve)
+app.command()(quiet.quiet)
 app.command()(bench.bench)
 app.command()(version.version)
 app.command()(schema.schema)

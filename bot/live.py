@@ -17,6 +17,7 @@ from bot.live_incident import Begun, Request
 from bot.live_kinds import databases, made
 from bot.service_map import ServiceMap, Told
 from connectors.live import LiveSources
+from graph.record import Record
 
 
 @dataclass(frozen=True)
@@ -99,14 +100,43 @@ def opened(configuration: Configuration, request: Request, place: Place, warn: C
     Raises:
         BadInputError: nobody knows the service, or the store the user chose cannot be written.
     """
+    return prepared(configuration, request, place, warn).begin(request)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything an investigation is made of but the incident: several may be begun, one after another."""
+
+    configuration: Configuration
+    sources: LiveSources
+    known: ServiceMap
+    record: Record
+
+    def begin(self, request: Request) -> Live:
+        """The investigation of what is asked for.
+
+        Raises:
+            BadInputError: the alert is not JSON, or names no service.
+        """
+        usual, names = self.configuration.investigation.since, databases(self.configuration.sources)
+        begun = live_incident.begun(request, self.known, usual, names)
+        thread = f"{begun.incident.id}@{_fingerprint(self.configuration, begun)}"
+        work = Casework(begun.incident, self.sources, self.record, thread)
+        return Live(work, begun, self.sources, self.configuration.investigation.budget.total_seconds())
+
+
+def prepared(
+    configuration: Configuration, request: Request, place: Place, warn: Callable[[str], None]
+) -> Site:
+    """Connect, and find out which service is meant.
+
+    Raises:
+        BadInputError: nobody knows the service, or the store the user chose cannot be written.
+    """
     sources = connected(configuration, place.path)
     known = services(configuration, sources, request)
     live_incident.refuse_unknown(request, known)
-    usual, names = configuration.investigation.since, databases(configuration.sources)
-    begun = live_incident.begun(request, known, usual, names)
-    thread = f"{begun.incident.id}@{_fingerprint(configuration, begun)}"
-    work = Casework(begun.incident, sources, recorded_at(place, warn), thread)
-    return Live(work, begun, sources, configuration.investigation.budget.total_seconds())
+    return Site(configuration, sources, known, recorded_at(place, warn))
 
 
 def _fingerprint(configuration: Configuration, begun: Begun) -> str:

@@ -50,13 +50,19 @@ class NothingWrong(Frozen):
     kind: Literal["nothing_wrong"] = "nothing_wrong"
 
 
+class QuietHour(Frozen):
+    """Nobody was alarmed: the moment is vouched for as one at which nothing was wrong."""
+
+    kind: Literal["quiet_hour"] = "quiet_hour"
+
+
 class Skip(Frozen):
     """Nobody decided: close without a label."""
 
     kind: Literal["skip"] = "skip"
 
 
-Decision = Confirm | Partly | RuleOut | SomethingElse | NothingWrong | Skip
+Decision = Confirm | Partly | RuleOut | SomethingElse | NothingWrong | QuietHour | Skip
 """One answer of a person to a proposal."""
 
 _DECISION: TypeAdapter[Decision] = TypeAdapter(Annotated[Decision, Field(discriminator="kind")])
@@ -74,7 +80,7 @@ class Label(Frozen):
     the proposal before them; what an option confirmed teaches nothing.
     """
 
-    decision: Literal["confirm", "partly", "rule_out", "something_else", "nothing_wrong", "skip"]
+    decision: Literal["confirm", "partly", "rule_out", "something_else", "nothing_wrong", "quiet_hour", "skip"]
     weighing: str
     proposal: str | None = None
     cause: str | None = None
@@ -119,7 +125,7 @@ def _judged(decision: Decision, weighing: Weighing) -> Proposal | None:
     Raises:
         UnknownProposalError: it names one that is not on the list.
     """
-    if isinstance(decision, SomethingElse | NothingWrong | Skip):
+    if isinstance(decision, SomethingElse | NothingWrong | QuietHour | Skip):
         return None
     if decision.proposal is None:
         return weighing.proposals[0] if weighing.proposals else None

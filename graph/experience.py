@@ -56,6 +56,8 @@ def _judged(labels: Sequence[Label]) -> tuple[Basis, bool | None] | None:
             return basis, last.service == basis.service
         case "something_else":
             return basis, False
+        case "quiet_hour":
+            return basis, None
         case "nothing_wrong":
             # Where the program had said so itself, its first proposal was no claim: a fault-free hour.
             quiet = last.verdict in (Verdict.NO_FAULT, Verdict.RECOVERED)

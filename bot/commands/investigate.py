@@ -173,7 +173,7 @@ def live_subject(  # noqa: PLR0913 - one argument an option
 
     if not service and not alert:
         raise BadInputError("say what is in trouble: --service NAME, --alert FILE, or --case DIR")
-    return LiveSystems(config, service or None, _since(since), alert, _at(at), about=about, save=save)
+    return LiveSystems(config, service or None, _since(since), alert, moment_of(at), about=about, save=save)
 
 
 def _since(written: str | None) -> timedelta | None:
@@ -185,17 +185,22 @@ def _since(written: str | None) -> timedelta | None:
         raise BadInputError(f"--since {written}: {error}") from error
 
 
-def _at(written: str | None) -> datetime | None:
+def moment_of(written: str | None, option: str = "--at") -> datetime | None:
+    """The moment that was typed.
+
+    Raises:
+        BadInputError: it is none, or has no time zone.
+    """
     if written is None:
         return None
     try:
         at = datetime.fromisoformat(written)
     except ValueError as error:
         raise BadInputError(
-            f"--at {written}: not a time in ISO 8601, such as 2026-06-18T15:06:00Z"
+            f"{option} {written}: not a time in ISO 8601, such as 2026-06-18T15:06:00Z"
         ) from error
     if at.tzinfo is None:
-        raise BadInputError(f"--at {written}: has no time zone; end it with Z for UTC")
+        raise BadInputError(f"{option} {written}: has no time zone; end it with Z for UTC")
     return at.astimezone(UTC)
 
 
