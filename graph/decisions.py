@@ -80,7 +80,9 @@ class Label(Frozen):
     the proposal before them; what an option confirmed teaches nothing.
     """
 
-    decision: Literal["confirm", "partly", "rule_out", "something_else", "nothing_wrong", "quiet_hour", "skip"]
+    decision: Literal[
+        "confirm", "partly", "rule_out", "something_else", "nothing_wrong", "quiet_hour", "skip"
+    ]
     weighing: str
     proposal: str | None = None
     cause: str | None = None
