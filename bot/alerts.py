@@ -63,7 +63,9 @@ def read(payload: bytes, now: datetime, service: str | None = None) -> Trigger:
     try:
         body = json.loads(payload)
     except (ValueError, RecursionError) as error:
-        raise BadInputError(f"the alert is not JSON: {one_line(str(error), 120)}") from error
+        raise BadInputError(
+            f"the alert is not JSON as PagerDuty, Alertmanager or Slack sends it: {one_line(str(error), 100)}"
+        ) from error
     for form in (_alertmanager, _pagerduty, _slack):
         trigger = form(_object(body), now, service)
         if trigger is not None:

@@ -129,7 +129,10 @@ def _caveats(name: str, service: Service | None, services: ServiceMap) -> tuple[
     if service is not None:
         return ()
     silent = f" ({'; '.join(services.silent)})" if services.silent else ""
-    return (f"no source knows a service called {name}{silent}: what follows may be about others",)
+    return (
+        f"no source knows a service called {name}{silent}: what follows may be about others; if it is "
+        "another name of a service, write it among its `aliases`",
+    )
 
 
 def _about_databases(name: str, entry: ServiceEntry, idle: Sequence[str]) -> tuple[str, ...]:

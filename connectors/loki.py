@@ -197,9 +197,8 @@ class LokiConnector:
             label = self._api.service_label(start, end)
             lines = self._api.lines(_selector(label, ()), start, end, 1)
         except SourceFailedError as failure:
-            return [refused_check(failure, self.client.endpoint, "loki", time.monotonic() - began)]
+            return [_refused(failure, self.client.endpoint, time.monotonic() - began)]
         newest = max((at / 1e9 for _, at, _ in lines.found), default=None)
-        hint = "Loki receives no lines: check the agents (Alloy, Promtail, the OpenTelemetry Collector)"
         seconds = time.monotonic() - began
         checks = [
             Check(
@@ -209,10 +208,22 @@ class LokiConnector:
                 "",
                 seconds,
             ),
-            fresh_check("line", newest, now, 300.0, hint),
+            fresh_check("line", newest, now, 300.0, _SILENT),
             clock_check(answer.skew_seconds),
         ]
         return [*checks, *(timed(check) for check in self._api.extras(label, lines.found, start, end))]
+
+
+_SILENT = "Loki receives no lines: check the agents (Alloy, Promtail, the OpenTelemetry Collector)"
+
+
+def _refused(failure: SourceFailedError, endpoint: Endpoint, seconds: float) -> Check:
+    """Loki that answers and holds nothing, or nothing that names a service, is not out of reach."""
+    if failure.reason.startswith("no label and so no line"):
+        return Check("fresh", "warning", "no line within the last hour", _SILENT, seconds)
+    if failure.reason.startswith("no label names services"):
+        return Check("names services", "failed", failure.reason, "set service_label in this source", seconds)
+    return refused_check(failure, endpoint, "loki", seconds)
 
 
 def quoted(text: str) -> str:

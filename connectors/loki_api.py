@@ -51,7 +51,10 @@ class LokiApi:
         for name in SERVICE_LABELS:
             if name in present:
                 return name
-        found = f"labels found: {', '.join(sorted(present)[:10]) or 'none'}"
+        if not present:
+            why = "no label and so no line in the window; this does not mean that nothing was logged"
+            raise SourceFailedError(why, counts=False)
+        found = f"labels found: {', '.join(sorted(present)[:10])}"
         raise SourceFailedError(f"no label names services ({found}): set service_label", counts=False)
 
     def values(self, label: str, start: int, end: int) -> list[str]:

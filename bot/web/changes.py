@@ -101,7 +101,7 @@ def _parsed(body: bytes) -> object:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise BadChangeError("the body is not JSON") from error
+        raise BadChangeError('the body is not JSON: send {"kind": …, "service": …, "summary": …}') from error
 
 
 def _said(status: int, message: str) -> Response:

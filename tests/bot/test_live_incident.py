@@ -79,6 +79,7 @@ def test_an_alert_about_an_unknown_service_is_investigated_with_a_caveat() -> No
     begun = live_incident.begun(request, KNOWN, USUAL)
     assert begun.incident.service == "ledger"
     assert "no source knows a service called ledger" in begun.incident.caveats[0]
+    assert "`aliases`" in begun.incident.caveats[0]
 
 
 def test_a_mistyped_service_is_refused_with_the_nearest_names() -> None:

@@ -168,6 +168,12 @@ def test_without_such_a_label_the_reason_names_the_setting(loki: LokiConnector, 
     assert "labels found: filename): set service_label" in refused(loki).reason
 
 
+def test_a_window_without_any_label_is_no_question_of_settings(loki: LokiConnector) -> None:
+    assert refused(loki).reason == (
+        "no label and so no line in the window; this does not mean that nothing was logged"
+    )
+
+
 def test_without_levels_failures_are_found_by_their_words(loki: LokiConnector, double: LokiDouble) -> None:
     fill(double, levels=False)
     bodies = [each.body for each in logs(sample(loki, most_lines=300)).records]
@@ -304,6 +310,18 @@ def test_doctor_finds_a_healthy_loki_healthy(loki: LokiConnector, double: LokiDo
     assert {check.about: check.state for check in checks} == dict.fromkeys(
         ["reachable", "fresh", "clock", "tells volumes", "knows levels", "detects patterns"], "ok"
     )
+
+
+def test_doctor_tells_a_loki_that_holds_nothing_from_one_that_is_out_of_reach(
+    loki: LokiConnector, double: LokiDouble
+) -> None:
+    (empty,) = loki.check(now=NOW)
+    assert (empty.about, empty.state) == ("fresh", "warning")
+    assert "agents" in empty.fix
+    double.push(NOW.timestamp() - 5, "x", {"filename": "/var/log/x"})
+    (nameless,) = loki.check(now=NOW)
+    assert (nameless.about, nameless.state) == ("names services", "failed")
+    assert "service_label" in nameless.fix
 
 
 def test_doctor_names_the_settings_that_are_missing(loki: LokiConnector, double: LokiDouble) -> None:
