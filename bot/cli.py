@@ -7,6 +7,7 @@ import gc
 import io
 import os
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -89,6 +90,10 @@ def main() -> None:
     gc.set_threshold(_ALLOCATIONS, 20, 50)
     code = run(sys.argv[1:] or ["--help"])
     gc.freeze()  # nor is there a reason to look once more before the process ends
+    if threading.active_count() > 1:
+        # A source that hangs still holds a thread of a pool, which Python would wait for: the result is out.
+        _let_go()
+        os._exit(code)
     sys.exit(code)
 
 

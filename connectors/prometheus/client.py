@@ -86,7 +86,7 @@ class PrometheusApi:
         span = {"start": str(start.timestamp()), "end": str(end.timestamp())}
         try:
             names = self._library().get_label_values("__name__", params=span)
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise SourceFailedError("the answer is not one of the Prometheus API") from error
         if not isinstance(names, list):
             raise SourceFailedError("the answer is not one of the Prometheus API")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -76,3 +79,20 @@ def test_doctor_tells_a_source_in_trouble_within_its_time(fault: str, tmp_path: 
         if (fault, each.source) != ("skewed", "github"):
             assert {check.state for check in each.checks} & {"failed", "warning"}, each
     assert doctor.exit_code(examined) == doctor.FAILED
+
+
+def test_the_process_ends_with_its_result_and_not_with_the_source_that_hangs(tmp_path: Path) -> None:
+    with faulty("slow") as url:
+        configured(tmp_path, url)
+        file = tmp_path / "firstcause.yaml"
+        file.write_text(file.read_text().replace("700ms", "50s"))
+        asked = ["--service", "checkout", "--since", "30m", "--budget-seconds", "1", "--no-confirm", "--json"]
+        where = ["--config", str(file), "--store", str(tmp_path / "store.db")]
+        done = subprocess.run(
+            [sys.executable, "-m", "bot.commands", "investigate", *where, *asked],
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["verdict"] == "unknown"
