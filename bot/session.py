@@ -125,8 +125,10 @@ class _Session:
         """Investigate, show, and go on as long as the person at the terminal rules out."""
         with listener(self._err) as listen:
             outcome = self._work.investigate(self._options, listen)
-        self._show(outcome)
-        self._wishes.subject.done(self._work, outcome, self._note)
+        try:
+            self._show(outcome)
+        finally:  # who reads stdout may stop early (`| head`): what was to be saved is saved all the same
+            self._wishes.subject.done(self._work, outcome, self._note)
         if self._options.confirm == "yes" and _waits(outcome) and outcome.weighing.proposals:
             self._answered(outcome.thread, Confirm())  # left open by an earlier run
         while self._options.confirm == "ask" and _waits(outcome):
@@ -158,13 +160,15 @@ class _Session:
 
     def _show(self, outcome: Outcome) -> None:
         document = result.of_outcome(outcome)
-        if self._wishes.as_json:
-            self._out.file.write(document.to_json() + "\n")
-        else:
-            terminal.show(self._out, outcome.incident, document, outcome.weighing.pictures)
-        self._out.file.flush()
-        if self._wishes.report is not None:
-            self._write_report(self._wishes.report, outcome, document)
+        try:
+            if self._wishes.as_json:
+                self._out.file.write(document.to_json() + "\n")
+            else:
+                terminal.show(self._out, outcome.incident, document, outcome.weighing.pictures)
+            self._out.file.flush()
+        finally:
+            if self._wishes.report is not None:
+                self._write_report(self._wishes.report, outcome, document)
 
     def _write_report(self, path: Path, outcome: Outcome, document: result.Result) -> None:
         from bot import report

@@ -248,17 +248,19 @@ def test_a_closed_stdin_is_nobody_to_ask(case: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("more", [("--no-confirm",), ("--json",)])
 def test_a_reader_that_stops_early_is_no_failure(case: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
+    page = tmp_path / "page.html"
     reading, writing = os.pipe()
     os.close(reading)
     try:
         done = subprocess.run(
-            [*COMMAND, "investigate", "--case", str(case), *more],
+            [*COMMAND, "investigate", "--case", str(case), "--report", str(page), *more],
             check=False, stdout=writing, stderr=subprocess.PIPE, text=True, env=environment(tmp_path),
         )  # fmt: skip
     finally:
         os.close(writing)
     assert done.returncode == 0, done.stderr
     assert "Broken" not in done.stderr
+    assert page.read_text(encoding="utf-8").endswith("</html>")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")

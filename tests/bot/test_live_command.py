@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from bot import cli, configuration
 from bot.configuration_starter import TEXT
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -136,3 +141,19 @@ def test_where_no_source_answers_why_is_told_and_who_says_what_mends_it(
     assert "Connection refused" in json.loads(shown.out)["coverage"]["metrics"]
     assert "no source answered" in shown.err
     assert "`firstcause doctor`" in shown.err
+
+
+def test_a_reader_that_stops_early_does_not_cost_the_saved_case(tmp_path: Path) -> None:
+    (tmp_path / "firstcause.yaml").write_text("sources: [{kind: prometheus, url: 'http://127.0.0.1:9'}]\n")
+    asked = [sys.executable, "-m", "bot.commands", "record", "--service", "cart", "--out", "case"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            asked, check=False, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    finally:
+        os.close(writing)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "case" / "case.yaml").exists()
