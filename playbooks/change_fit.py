@@ -9,7 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connectors.answers import Change
 from playbooks.change_candidates import Candidate
@@ -32,6 +32,9 @@ _NAMED_FLAG = -0.4
 """Most flags are innocuous; less so one whose name speaks of what is seen."""
 _MOST = {True: 3.6, False: 2.2}
 """The most a diff may say for guilt: an edit that innocents rarely make says more than any other."""
+_TOLD = "told:"
+_MOST_TOLD = 0.3
+"""Whoever holds the token of `POST /changes` can write what an alert says: that must not frame a service."""
 _ARROW = re.compile(r"(\d[\w.%]{0,20})\s{0,4}(?:->|=>|→|to)\s{0,4}(\d[\w.%]{0,20})")
 _KINDS: Mapping[str, Mapping[Effect, float]] = {
     "scale": {Effect.CPU: 0.6, Effect.QUEUE: 0.6, Effect.LATENCY: 0.5, Effect.POOL: 0.5, Effect.STARVED: 0.4},
@@ -97,7 +100,17 @@ class Fitter:
         self._rare = rarity([self._words[name] for name in sorted(self._words)])
 
     def fit(self, candidate: Candidate) -> Fit:
-        """Hold one change against the fault."""
+        """Hold one change against the fault; words that nobody but a teller vouches for say little."""
+        found = self._fit(candidate)
+        told = candidate.vehicle is not None and candidate.vehicle.id.startswith(_TOLD)
+        if candidate.commit is not None or not told:
+            return found
+        mechanism = replace(found.mechanism, value=min(found.mechanism.value, _MOST_TOLD))
+        return replace(
+            found, mechanism=mechanism, words=replace(found.words, value=min(found.words.value, _MOST_TOLD))
+        )
+
+    def _fit(self, candidate: Candidate) -> Fit:
         power = self._powers[candidate.id]
         literal = self._verbatim(candidate)
         common = shared(self._fault, self._words[candidate.id], self._rare)

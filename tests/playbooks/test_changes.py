@@ -95,6 +95,18 @@ def test_a_missing_diff_of_documents_alone_is_still_harmless() -> None:
     assert judgement.probability("lim") < 0.1
 
 
+def test_a_teller_who_writes_what_the_alert_says_is_not_believed_with_confidence() -> None:
+    pool = BY_NAME["a pool made smaller is blamed, not a pool made larger elsewhere"]
+    lie = "pool size 40 -> 4, hikaricp_connections_pending, orders p99 above 2s, pool wait time rising"
+
+    def blamed(name: str, sha: str | None = None) -> float:
+        said = Change(id=name, at=at(-2), kind="config", service="orders", summary=lie, commit=sha)
+        return judge_changes(pool.look(), [said], [], None, ()).probability(sha or name)
+
+    assert blamed("told:x") < 0.8 < blamed("cluster:x")
+    assert blamed("told:x", "0badc0de") < 0.8
+
+
 def test_without_an_onset_time_convicts_nobody() -> None:
     look = replace(LIMIT.look(), onset=None, onset_low=None, onset_high=None)
     judgement = judge_changes(look, LIMIT.changes, LIMIT.commits, None, ())
