@@ -127,12 +127,14 @@ def _read(data: bytes) -> _Frame:
     import pyarrow.parquet as pq
 
     try:
-        shape = pq.ParquetFile(pa.BufferReader(data)).metadata
+        # No read ahead: a thread of Arrow's that still runs when the process ends may abort it.
+        file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
+        shape = file.metadata
         if shape.num_rows * shape.num_columns > MOST_SAMPLES:
             raise CaseError(
                 f"{NAME}: {shape.num_rows} rows of {shape.num_columns} columns are too many to read"
             )
-        table = pq.read_table(pa.BufferReader(data), use_threads=False)
+        table = file.read(use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CaseError(f"{NAME}: not a readable Parquet file") from error
     names = table.column_names
