@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from graph.model import Proposal, Verdict
 from playbooks.facts import Scene
 from playbooks.model import Incident, Symptom
@@ -19,6 +21,8 @@ _SURE = 0.5
 _TOLD = 0.5
 # Of the first three proposals one may be a second fault, if it moved as far as chance and a callee do not.
 _NEXT = 3
+# From the later half of a window on, the little before the trouble may be a cold start.
+_REMEMBERED = 0.5
 _INDEPENDENT = 6.0
 _UNKNOWN = "What was asked tells no cause apart; the best guesses are listed with what speaks for them."
 
@@ -55,10 +59,11 @@ def conclude(incident: Incident, suspects: Suspects, proposals: Sequence[Proposa
     if recovered is not None:
         return _nothing(Verdict.RECOVERED, recovered, proposals, 0.9)
     if not proposals or rest.unsure or rest.nothing_leads:
-        quiet = _no_fault(incident, suspects)
+        young = _short_memory(incident, suspects)
+        quiet = _no_fault(incident, suspects) if young is None else None
         if quiet is not None:
             return _nothing(Verdict.NO_FAULT, quiet, proposals, 0.75)
-        return Conclusion(Verdict.UNKNOWN, _UNKNOWN, tuple(proposals), rest.none)
+        return Conclusion(Verdict.UNKNOWN, young or _UNKNOWN, tuple(proposals), rest.none)
     best = proposals[0]
     verdict = (
         Verdict.EXTERNAL if best.cause == "external_provider" and best.confidence >= _SURE else Verdict.CAUSE
@@ -124,6 +129,20 @@ def _recovered(incident: Incident, suspects: Suspects) -> str | None:
     )
     said = judge_recovered(reach, Scene(now=incident.at, service=incident.service))
     return f"The symptom has gone since {clock(view.ended)}: {said.why}." if said.state == "yes" else None
+
+
+def _short_memory(incident: Incident, suspects: Suspects) -> str | None:
+    """Why nothing can be called usual: the alerted series begin only in the later half of the window."""
+    series, rows = suspects.measured.prepared.series, list(suspects.measured.symptom.rows)
+    seen = np.flatnonzero(np.isfinite(series.values[rows]).any(axis=0))
+    if not len(seen):
+        return None
+    begin = float(series.times[seen[0]])
+    start, end = incident.window.start.timestamp(), min(incident.window.end, incident.at).timestamp()
+    if begin <= start + _REMEMBERED * (end - start):
+        return None
+    service = f" of {incident.service}" if incident.service else ""
+    return f"The metrics{service} begin only at {clock(begin)}: what is usual there was hardly seen."
 
 
 def _no_fault(incident: Incident, suspects: Suspects) -> str | None:

@@ -61,6 +61,28 @@ def test_calm_shops_are_mostly_called_so() -> None:
     assert sum(verdict in {Verdict.NO_FAULT, Verdict.UNKNOWN} for verdict in told) >= 10
 
 
+def test_where_what_is_usual_was_hardly_seen_nobody_says_that_nothing_is_wrong() -> None:
+    """A shop that started in the later half of the window: its cold start is all that was usual."""
+    calm = next(
+        shop
+        for noise in range(20)
+        if weigh((shop := Shop(CALM, noise=noise)).incident(symptom=Symptom.LATENCY), shop.readings()).verdict
+        is Verdict.NO_FAULT
+    )
+
+    def started_late(answer: object) -> object:
+        if isinstance(answer, SeriesSet):
+            values = answer.values.copy()
+            values[:, : int(0.6 * values.shape[1])] = np.nan
+            return SeriesSet(answer.keys, answer.times, values)
+        return answer
+
+    weighing = weigh(calm.incident(symptom=Symptom.LATENCY), with_answer(calm.readings(), started_late))  # type: ignore[arg-type]
+    assert weighing.verdict is not Verdict.NO_FAULT
+    if weighing.verdict is Verdict.UNKNOWN:
+        assert "hardly seen" in weighing.summary
+
+
 def test_without_the_alerted_services_own_series_nobody_says_that_nothing_is_wrong() -> None:
     shop = Shop(CALM)
     assert weigh(shop.incident(), shop.readings("traces")).verdict is not Verdict.NO_FAULT
