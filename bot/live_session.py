@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class LiveSystems:
     """What somebody asked about live systems.
 
     `alert` is a file, or "-" for stdin. `save` is the directory that the investigation is saved in as
-    a case; it must not exist yet, or be empty.
+    a case; it must not exist yet, or be empty. `budget` is the wished one, in seconds.
     """
 
     configuration: Path | None
@@ -35,6 +35,7 @@ class LiveSystems:
     at: datetime | None
     about: str = ""
     save: Path | None = None
+    budget: float | None = None
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     _live: live.Live | None = None
 
@@ -45,7 +46,7 @@ class LiveSystems:
             BadInputError: the configuration, the alert, the service or the place to save at cannot be used.
         """
         path = configuration.find(self.configuration, settings)
-        read = configuration.load(path)
+        read = _in_time(configuration.load(path), self.budget or settings.budget_seconds)
         self._refuse_to_overwrite()
         store = chosen or read.store
         self._live = live.opened(
@@ -110,6 +111,19 @@ class LiveSystems:
             self.save.is_file() or (self.save.is_dir() and any(self.save.iterdir()))
         ):
             raise BadInputError(f"{self.save}: exists already, and is not overwritten; name a new directory")
+
+
+_FOR_DISCOVERY = 0.25
+"""The part of the budget that finding out who is meant may take, before the investigation itself."""
+
+
+def _in_time(read: configuration.Configuration, wished: float | None) -> configuration.Configuration:
+    """The configuration with a discovery that leaves the budget to the investigation."""
+    budget = wished or read.investigation.budget.total_seconds()
+    longest = min(
+        read.investigation.discovery, timedelta(seconds=_FOR_DISCOVERY * budget / 2)
+    )  # it may run twice
+    return replace(read, investigation=read.investigation.model_copy(update={"discovery": longest}))
 
 
 def _alert(written: str | None) -> bytes | None:

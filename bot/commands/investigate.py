@@ -143,7 +143,16 @@ def investigate(  # noqa: PLR0913 - one argument an option
         _refuse_with_case([name for name, value in live.items() if value])
         subject = session.RecordedCase(case)
     else:
-        subject = live_subject(service, since, alert, at, config=config, about=about, save=save_case)
+        subject = live_subject(
+            service,
+            since,
+            alert,
+            at,
+            config=config,
+            about=about,
+            save=save_case,
+            budget=budget_of(budget_seconds),
+        )
     session.run(
         session.Wishes(subject, json, confirm_of(yes, no_confirm), report, budget_of(budget_seconds), store)
     )
@@ -163,6 +172,7 @@ def live_subject(  # noqa: PLR0913 - one argument an option
     config: Path | None,
     about: str = "",
     save: Path | None = None,
+    budget: float | None = None,
 ) -> Subject:
     """Live systems as the subject, from what was typed.
 
@@ -173,7 +183,9 @@ def live_subject(  # noqa: PLR0913 - one argument an option
 
     if not service and not alert:
         raise BadInputError("say what is in trouble: --service NAME, --alert FILE, or --case DIR")
-    return LiveSystems(config, service or None, _since(since), alert, moment_of(at), about=about, save=save)
+    return LiveSystems(
+        config, service or None, _since(since), alert, moment_of(at), about=about, save=save, budget=budget
+    )
 
 
 def _since(written: str | None) -> timedelta | None:

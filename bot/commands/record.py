@@ -45,5 +45,6 @@ def record(  # noqa: PLR0913 - one argument an option
     """
     from bot import session
 
-    subject = live_subject(service, since, alert, at, config=config, about=about, save=out)
-    session.run(session.Wishes(subject, json, "no", None, budget_of(budget_seconds), store))
+    budget = budget_of(budget_seconds)
+    subject = live_subject(service, since, alert, at, config=config, about=about, save=out, budget=budget)
+    session.run(session.Wishes(subject, json, "no", None, budget, store))

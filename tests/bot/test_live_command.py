@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import cli, configuration
+from bot import cli, configuration, live_session
 from bot.configuration_starter import TEXT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +35,13 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert told.out == ""
     assert told.err.count("\n") == 1
     return told.err
+
+
+def test_finding_out_who_is_meant_takes_a_quarter_of_a_small_budget_at_most() -> None:
+    Path("firstcause.yaml").write_text("sources:\n  - {kind: prometheus, url: 'http://127.0.0.1:9'}\n")
+    read = configuration.load(Path("firstcause.yaml"))
+    assert live_session._in_time(read, 4).investigation.discovery.total_seconds() == 0.5  # it may run twice
+    assert live_session._in_time(read, None).investigation.discovery == read.investigation.discovery
 
 
 def test_init_writes_a_configuration_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
