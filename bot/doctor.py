@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import threading
 import time
@@ -22,6 +23,8 @@ from bot.safetext import one_line
 from bot.settings import Settings
 from connectors.live import Check, LiveConnector
 from connectors.redaction import redacted
+
+log = logging.getLogger(__name__)
 
 WARNINGS, FAILED = 1, 2
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -87,6 +90,7 @@ def _check(fields: SourceFields, ground: Ground, now: datetime, into: Examined) 
         into.checks = found or (Check("checked", "warning", "the source has no check"),)
     except Exception as error:  # noqa: BLE001 - a thread's edge: doctor tells what is wrong, and goes on
         why = redacted(one_line(f"{type(error).__name__}: {error}", 300))
+        log.info("%s: the check failed: %s", fields.title, why)
         into.checks = (Check("checked", "failed", why, seconds=time.monotonic() - began),)
     finally:
         if connector is not None:

@@ -6,6 +6,7 @@ it. A source that does not answer in time is named, and nothing is concluded fro
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,8 @@ from bot.service_map import Told
 from connectors.answers import ActivitySnapshots, ClusterState, SeriesSet
 from connectors.contract import Question, Reading, Source, Sources, Unavailable, Window
 from connectors.questions import Activity, ClusterSnapshot, SeriesNamed
+
+log = logging.getLogger(__name__)
 
 UP = "up"
 _LOOK = timedelta(minutes=10)
@@ -91,6 +94,7 @@ def _ask(sources: Sources, question: Question, now: datetime, replies: _Replies)
     try:
         replies.put(question, sources.ask(question, now=now))
     except Exception as error:  # noqa: BLE001 - a thread's edge: a defect of a source is its silence
+        log.info("%s failed unexpectedly (%s)", question.name, type(error).__name__)
         replies.put(question, Unavailable(question.source, f"failed unexpectedly ({type(error).__name__})"))
 
 

@@ -23,3 +23,12 @@ class DamagedFileError(CaseError):
 
 class UndecodableAnswerError(ConnectorError):
     """These bytes are no answer that this version wrote."""
+
+
+class RefusedError(ConnectorError):
+    """The wall around a database does not let this statement through; the message names layer and reason."""
+
+    def __init__(self, layer: str, reason: str) -> None:
+        super().__init__(f"refused by the {layer} layer: {reason}")
+        self.layer = layer
+        self.reason = reason

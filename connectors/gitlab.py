@@ -13,8 +13,8 @@ from connectors.answers import Change, Commit
 from connectors.contract import Window
 from connectors.governor import SourceFailedError
 from connectors.http import HttpClient
-from connectors.json_shapes import instant_of, items, mapping, text
-from connectors.revisions import revision_in_tag
+from connectors.json_shapes import instant_of, items, mapping, pages, text
+from connectors.revisions import revision_in_tag, spellings
 
 PER_PAGE = 100
 MOST_PAGES = 3
@@ -46,7 +46,7 @@ class GitLab:
 
     def resolve(self, revision: str) -> str | None:
         """The commit of a name; a tag is found with or without its leading v."""
-        for name in dict.fromkeys((revision, f"v{revision}", revision.removeprefix("v"))):
+        for name in spellings(revision):
             path = self._path(f"repository/commits/{quote(name, safe='')}")
             reply = self._client.get(path, accept=(404,))
             if reply.status == 200:
@@ -147,11 +147,8 @@ class GitLab:
     def _pages(
         self, path: str, params: Mapping[str, str | int | float], most: int
     ) -> Iterator[Mapping[str, object]]:
-        for page in range(1, most + 1):
-            rows = items(self._get(path, {**params, "per_page": PER_PAGE, "page": page}))
-            yield from (mapping(each) for each in rows)
-            if len(rows) < PER_PAGE:
-                return
+        full = {**params, "per_page": PER_PAGE}
+        return pages(lambda page: self._get(path, {**full, "page": page}), PER_PAGE, most)
 
     def _get(self, path: str, params: Mapping[str, str | int | float] | None = None) -> object:
         return self._client.get(self._path(path), params).json()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
@@ -47,3 +47,12 @@ def instant_of(value: object) -> datetime | None:
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def pages(ask: Callable[[int], object], size: int, most: int) -> Iterator[Mapping[str, object]]:
+    """The rows of numbered pages, from the first on, until one is not full or `most` were read."""
+    for page in range(1, most + 1):
+        rows = items(ask(page))
+        yield from (mapping(each) for each in rows)
+        if len(rows) < size:
+            return

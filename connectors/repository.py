@@ -17,7 +17,7 @@ from connectors.codec import sha256
 from connectors.contract import Question, Reading, Unavailable, Window
 from connectors.governor import SourceFailedError
 from connectors.live import Check
-from connectors.migration_paths import MOST_FILE_BYTES, MOST_FILES, in_order, is_migration, order
+from connectors.migration_paths import MOST_FILE_BYTES, in_order, is_migration, order
 from connectors.questions import ChangeTimeline, CommitLog, MigrationFiles
 from connectors.redaction import redacted
 from connectors.revisions import RolledOut, rolled_out
@@ -208,7 +208,7 @@ class RepositoryConnector:
             return Unavailable(question.source, f"{self._forge.place}: no revision {revision or 'HEAD'}")
         folder = self._place.folder.strip("/")
         inside = [path for path in self._forge.paths(head) if not folder or path.startswith(f"{folder}/")]
-        wanted = sorted(filter(is_migration, inside), key=order)[: min(MOST_FILES, MOST_MIGRATIONS)]
+        wanted = sorted(filter(is_migration, inside), key=order)[:MOST_MIGRATIONS]
         texts = ((path, self._forge.read(head, path)) for path in wanted)
         files = tuple(
             SourceFile(path=path, text=_redacted(text))

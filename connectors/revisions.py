@@ -10,7 +10,6 @@ from datetime import datetime
 
 from connectors.answers import Change
 
-_SHA = re.compile(r"[0-9a-f]{7,40}")
 _SHA_IN_TAG = re.compile(r"(?:^|[-_.+])(?:g|sha-?|git-?)?([0-9a-f]{7,40})$")
 _VERSION_TAG = re.compile(r"v?\d+(?:\.\d+){1,3}(?:[-+][0-9A-Za-z.-]{1,40})?")
 
@@ -67,6 +66,6 @@ def revision_in_tag(tag: str) -> str | None:
     return tag if _VERSION_TAG.fullmatch(tag) else None
 
 
-def is_commit(revision: str) -> bool:
-    """Whether the text looks like a commit's name, whole or shortened."""
-    return _SHA.fullmatch(revision) is not None
+def spellings(revision: str) -> tuple[str, ...]:
+    """The ways a deploy and a tag may write one revision: with and without a leading v."""
+    return tuple(dict.fromkeys((revision, f"v{revision}", revision.removeprefix("v"))))

@@ -13,10 +13,11 @@ from connectors import questions as q
 from connectors.answers import Answer
 from connectors.codec import sha256
 from connectors.contract import Question, Reading, Source, Unavailable
+from connectors.errors import RefusedError
 from connectors.governor import SourceFailedError
 from connectors.live import Check
 from connectors.mysql import role, vocabulary
-from connectors.mysql.limits import Limits, RefusedError
+from connectors.mysql.limits import Limits
 from connectors.mysql.wall import Address, Row, Session, Wall
 from connectors.redaction import redacted
 

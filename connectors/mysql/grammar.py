@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from connectors.mysql.limits import RefusedError
+from connectors.errors import RefusedError
 
 LAYER = "grammar"
 LONGEST = 4_000

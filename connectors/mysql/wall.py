@@ -13,9 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from connectors.errors import RefusedError
 from connectors.governor import SourceFailedError
 from connectors.mysql import grammar, vocabulary
-from connectors.mysql.limits import Limits, RefusedError
+from connectors.mysql.limits import Limits
 from connectors.mysql.vocabulary import Kind
 
 if TYPE_CHECKING:

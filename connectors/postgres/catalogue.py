@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from connectors.errors import RefusedError
 from connectors.postgres import vocabulary
 from connectors.postgres.channel import Row, one_statement
 from connectors.postgres.grammar import Admitted, Name
-from connectors.postgres.limits import RefusedError
 
 if TYPE_CHECKING:
     from connectors.postgres.channel import Connection

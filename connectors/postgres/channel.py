@@ -11,7 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from connectors.postgres.limits import Limits, RefusedError
+from connectors.errors import RefusedError
+from connectors.postgres.limits import Limits
 
 if TYPE_CHECKING:
     import psycopg

@@ -10,11 +10,12 @@ from connectors import questions as q
 from connectors.answers import Answer
 from connectors.codec import sha256
 from connectors.contract import Question, Reading, Source, Unavailable
+from connectors.errors import RefusedError
 from connectors.governor import SourceFailedError
 from connectors.live import Check
 from connectors.postgres import diagnosis, health, planning, schema_text, sessions, statistics, upkeep
 from connectors.postgres.inquiry import Inquiry
-from connectors.postgres.limits import Limits, RefusedError
+from connectors.postgres.limits import Limits
 from connectors.postgres.wall import Wall
 
 LATEST = timedelta(hours=1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
+from connectors.errors import RefusedError
 from connectors.governor import SourceFailedError
 from connectors.live import Check
-from connectors.postgres.limits import RefusedError
 from connectors.postgres.wall import Session, Wall
 
 _ROLE = """

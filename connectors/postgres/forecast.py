@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from connectors.errors import RefusedError
 from connectors.postgres import vocabulary
 from connectors.postgres.channel import one_statement
-from connectors.postgres.limits import Limits, RefusedError
+from connectors.postgres.limits import Limits
 
 if TYPE_CHECKING:
     from connectors.postgres.channel import Connection

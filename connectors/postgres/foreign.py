@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from connectors.errors import RefusedError
 from connectors.postgres import grammar
-from connectors.postgres.limits import RefusedError
 
 if TYPE_CHECKING:
     from connectors.postgres.wall import Reading

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from connectors.errors import RefusedError
 from connectors.postgres import vocabulary
-from connectors.postgres.limits import RefusedError
 
 LONGEST = 20_000
 """Characters of a statement; ours are far shorter, and a generated text of this length tells nothing."""

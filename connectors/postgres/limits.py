@@ -4,17 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from connectors.errors import ConnectorError
-
-
-class RefusedError(ConnectorError):
-    """The wall does not let this statement through; the message names the layer and the reason."""
-
-    def __init__(self, layer: str, reason: str) -> None:
-        super().__init__(f"refused by the {layer} layer: {reason}")
-        self.layer = layer
-        self.reason = reason
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -11,10 +11,10 @@ import psycopg
 
 from connectors import answers as a
 from connectors import questions as q
+from connectors.errors import RefusedError
 from connectors.governor import SourceFailedError
 from connectors.postgres import forecast, foreign, grammar, statistics
 from connectors.postgres.inquiry import Inquiry
-from connectors.postgres.limits import RefusedError
 from connectors.postgres.literals import without_literals
 from connectors.postgres.role import identifier
 

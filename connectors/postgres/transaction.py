@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from connectors.errors import RefusedError
 from connectors.postgres.channel import one_statement
-from connectors.postgres.limits import Limits, RefusedError
+from connectors.postgres.limits import Limits
 
 if TYPE_CHECKING:
     from connectors.postgres.channel import Connection

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from connectors.errors import RefusedError
 from connectors.governor import SourceFailedError
 from connectors.postgres import catalogue, failures, forecast, grammar, transaction
 from connectors.postgres.channel import Rows, command, one_statement
-from connectors.postgres.limits import Limits, RefusedError
+from connectors.postgres.limits import Limits
 from connectors.postgres.watch import Watch
 
 if TYPE_CHECKING:

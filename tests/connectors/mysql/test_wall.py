@@ -9,9 +9,10 @@ import pymysql
 import pytest
 
 from bot import cli
+from connectors.errors import RefusedError
 from connectors.governor import SourceFailedError
 from connectors.mysql import grammar, vocabulary
-from connectors.mysql.limits import Limits, RefusedError
+from connectors.mysql.limits import Limits
 from connectors.mysql.role import beyond, grants
 from connectors.mysql.wall import Session, Wall, connected, make_read_only, one_statement
 from tests.connectors.mysql.attacks import ACT, ALL, DISGUISE, ROWS, WRITE

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import dict_row
 
+from connectors.errors import RefusedError
 from connectors.postgres import catalogue, forecast, grammar, transaction
 from connectors.postgres.channel import one_statement
-from connectors.postgres.limits import Limits, RefusedError
+from connectors.postgres.limits import Limits
 from tests.connectors.postgres.attacks import Layer
 from tests.connectors.postgres.servers import Server
 

@@ -10,10 +10,10 @@ import pytest
 from connectors import answers as a
 from connectors import questions as q
 from connectors.contract import Reading, Unavailable, Window
+from connectors.errors import RefusedError
 from connectors.postgres import planning
 from connectors.postgres.connector import Instance, PostgresConnector
 from connectors.postgres.foreign import plannable
-from connectors.postgres.limits import RefusedError
 from connectors.postgres.wall import Wall
 from tests.connectors.postgres import layers
 from tests.connectors.postgres.servers import Server

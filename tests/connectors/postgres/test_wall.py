@@ -7,7 +7,8 @@ from collections import Counter
 import psycopg
 import pytest
 
-from connectors.postgres.limits import Limits, RefusedError
+from connectors.errors import RefusedError
+from connectors.postgres.limits import Limits
 from connectors.postgres.wall import Wall
 from tests.connectors.postgres import layers
 from tests.connectors.postgres.attacks import CORPUS

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from connectors.errors import RefusedError
 from connectors.postgres import grammar
 from connectors.postgres.foreign import plannable
-from connectors.postgres.limits import Limits, RefusedError
+from connectors.postgres.limits import Limits
 from connectors.postgres.literals import without_literals
 from connectors.postgres.wall import Wall
 from tests.connectors.postgres import layers, shop

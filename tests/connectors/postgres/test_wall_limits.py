@@ -13,10 +13,11 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from connectors.errors import RefusedError
 from connectors.governor import SourceFailedError
 from connectors.postgres import forecast, grammar, transaction
 from connectors.postgres.channel import one_statement
-from connectors.postgres.limits import Limits, RefusedError
+from connectors.postgres.limits import Limits
 from connectors.postgres.wall import APPLICATION, Wall
 from tests.connectors.postgres.servers import Server
 
