@@ -17,11 +17,12 @@ from typing import Annotated, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, Field, ValidationError
 
 from bot import configuration_text
-from bot.configuration_fields import Duration, LocalPath, Name, Secret, Vault
+from bot.configuration_fields import Duration, LocalPath, Name, Vault
 from bot.configuration_text import Text, Where
 from bot.errors import BadInputError
 from bot.live_kinds import KINDS, SourceFields
 from bot.safetext import one_line
+from bot.serve_fields import ServeFields
 from bot.settings import Settings, variable
 from connectors.contract import Frozen
 
@@ -49,15 +50,6 @@ class InvestigationFields(Frozen):
     baseline: Duration | None = None
     budget: Duration = timedelta(seconds=60)
     discovery: Duration = timedelta(seconds=5)
-
-
-class ServeFields(Frozen):
-    """What `firstcause serve` listens for. Without a token there is no `POST /changes`."""
-
-    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}$")] = "127.0.0.1:8088"
-    changes_token: Secret | None = Field(
-        default=None, description="who may tell changes: 16 characters at least, sent as a bearer token"
-    )
 
 
 class _Rest(Frozen):

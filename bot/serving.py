@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bot import configuration
-from bot.configuration import ServeFields
 from bot.errors import BadInputError
 from bot.posted_changes import PostedChanges
+from bot.serve_fields import ServeFields
 from bot.settings import Settings
 from bot.web.changes import ChangesEndpoint
 
