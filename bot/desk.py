@@ -107,7 +107,9 @@ class Desked(Frozen):
     investigation begins from; `joined` counts the alerts that were folded into it. `refs` names it elsewhere:
     {"pagerduty": id, "alertmanager": groupKey}. `resolved_at`: the pager says that it is over, which is a
     signal, never a confirmation. `place` is where its card is: {"channel": …, "ts": …, "thread_ts": …}.
-    `asked_by`: the Slack user who asked, empty for a pager.
+    `asked_by`: the Slack user who asked, empty for a pager. `rounds` counts the investigations that were
+    begun for it; `again`: one more is due. `note` is what its card says besides: why alerts were folded,
+    who took it over, what went wrong.
     """
 
     id: str
@@ -129,6 +131,9 @@ class Desked(Frozen):
     place: dict[str, str] = Field(default_factory=dict)
     asked_by: str = ""
     priority: str = ""
+    rounds: int = 0
+    again: bool = False
+    note: str = ""
 
 
 class Message(Frozen):
@@ -258,7 +263,10 @@ class Incidents(Protocol):
         ...
 
     def get(self, incident: str) -> Desked | None:
-        """An incident by its id, in any case of letters."""
+        """An incident by its id, in any case of letters.
+
+        Nobody else changes it before the transaction ends.
+        """
         ...
 
     def by_ref(self, system: str, ref: str) -> Desked | None:
@@ -266,7 +274,11 @@ class Incidents(Protocol):
         ...
 
     def live(self, since: datetime) -> Sequence[Desked]:
-        """Incidents in a live state whose last alert is not older, the newest first."""
+        """Incidents in a live state whose last alert is not older, the newest first.
+
+        Others who ask so wait until this transaction ends: two alerts never open two incidents of one
+        trouble.
+        """
         ...
 
     def recent(self, limit: int) -> Sequence[Desked]:
@@ -338,8 +350,15 @@ class Desk(Protocol):
         """One transaction: what is done inside happens wholly or not at all."""
         ...
 
-    def claim(self, worker: str, now: datetime, seconds: float, per_group: int = 1) -> Lease | None:
-        """The next job that may be done, under a lease of `seconds`.
+    def claim(
+        self,
+        worker: str,
+        now: datetime,
+        seconds: float,
+        per_group: int = 1,
+        kinds: Sequence[JobKind] = tuple(JobKind),
+    ) -> Lease | None:
+        """The next job of these kinds that may be done, under a lease of `seconds`.
 
         Jobs whose lease ran out are taken over. A group with `per_group` running jobs waits; an empty group
         is not limited.
