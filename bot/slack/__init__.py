@@ -1,0 +1,1 @@
+"""Slack: cards, threads, views, and what people answer."""
