@@ -59,6 +59,9 @@ class NextStepResult(_Part):
     reversible: bool
     undo: Annotated[str | None, Field(description="The command that undoes it; null where none is known.")]
     files: Annotated[list[FileResult], Field(description="Files to add to the repository: a migration, say.")]
+    locks: Annotated[str, Field(description="What waits while it runs, and what it waits for; may be empty.")]
+    estimate: Annotated[str, Field(description="How large and how long, as far as known; may be empty.")]
+    watch: Annotated[str | None, Field(description="The command that shows how it gets on, or null.")]
 
 
 class ProposalResult(_Part):
@@ -284,6 +287,9 @@ def _next_step(step: decided.NextStep) -> NextStepResult:
         reversible=step.reversible,
         undo=step.undo,
         files=[FileResult(path=file.path, text=file.text) for file in step.files],
+        locks=step.locks,
+        estimate=step.estimate,
+        watch=step.watch,
     )
 
 

@@ -184,6 +184,10 @@ class _Details:
         self._told.add(step.text)
         todo = Text.assemble(one_line(step.text), (f" ({wording.manner(proposal)})", "dim"))
         yield from self._do("Next", todo, step.command or "")
+        for told in filter(None, (step.estimate, step.locks)):
+            yield _label("", Text(one_line(told), style="dim"))
+        if step.watch:
+            yield from self._do("Watch", Text("how it gets on:"), step.watch)
         if step.undo:
             yield from self._do("Undo", Text("if it does not help:"), step.undo)
         for file in step.files:

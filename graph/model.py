@@ -27,13 +27,19 @@ class ProposedFile(Frozen):
 
 
 class NextStep(Frozen):
-    """What to do first: the least blocking, most reversible step, and its undoing. Never run here."""
+    """What to do first: the least blocking, most reversible step, and its undoing. Never run here.
+
+    `locks`: what waits while it runs; `estimate`: how large and how long; `watch`: how to see it get on.
+    """
 
     text: str
     command: str | None = None
     blocking: bool = False
     reversible: bool = True
     undo: str | None = None
+    locks: str = ""
+    estimate: str = ""
+    watch: str | None = None
     files: tuple[ProposedFile, ...] = ()
 
 

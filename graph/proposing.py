@@ -225,5 +225,8 @@ def _step(worded: Wording) -> NextStep:
         blocking=worded.blocking,
         reversible=worded.reversible,
         undo=worded.undo,
+        locks=worded.locks,
+        estimate=worded.estimate,
+        watch=worded.watch,
         files=tuple(ProposedFile(path=path, text=text) for path, text in worded.files),
     )

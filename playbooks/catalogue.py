@@ -54,12 +54,19 @@ class Sign(Frozen):
 
 
 class Step(Frozen):
-    """Something to do. Never run by this program."""
+    """Something to do. Never run by this program.
+
+    `locks`: what waits while it runs, and for what it waits itself. `estimate`: how large and how long, left
+    out where its facts are missing. `watch`: how to see it get on.
+    """
 
     text: str
     command: Command | None = None
     blocking: bool = False
     reversible: bool = True
+    locks: str = ""
+    estimate: str = ""
+    watch: Command | None = None
 
 
 class Asked(Frozen):
@@ -106,14 +113,15 @@ class Playbook(Frozen):
         names = [sign.judge for sign in self.signs]
         yield from (f"only_if names {name}, which is no sign" for name in self.only_if if name not in names)
         yield from (f"judge {name} stands twice" for name in sorted(set(names)) if names.count(name) > 1)
-        texts = (self.title, self.title_named, *(step.text for step in self.next_steps))
+        steps = [text for step in self.next_steps for text in (step.text, step.locks, step.estimate)]
+        texts = (self.title, self.title_named, *steps)
         used = {m["name"] for text in texts for m in PLACEHOLDER.finditer(text)}
         yield from (f"unknown placeholder {{{name}}}" for name in sorted(used - FACTS))
         if {m["name"] for m in PLACEHOLDER.finditer(self.title)} - {"service"}:
             yield "the plain title may use {service} only"
 
     def _wrong_commands(self) -> Iterable[str]:
-        steps = [step.command for step in self.next_steps if step.command]
+        steps = [command for step in self.next_steps for command in (step.command, step.watch) if command]
         for command in (*self.checks, *steps, *self.undo):
             problem = complaint(command)
             if problem:

@@ -205,7 +205,17 @@ def missing_facts(missing: MissingIndex) -> dict[str, str]:
         "ddl_undo": missing.plan.drop(),
         "queryid": missing.queryid,
         "statement": short(missing.query),
+        **_build(missing.gain),
     }
+
+
+def _build(gain: IndexGain | None) -> dict[str, str]:
+    """How large the index becomes and how long its build takes, in order of magnitude, as far as estimated."""
+    if gain is None or not gain.bytes_estimate:
+        return {}
+    seconds = gain.build_seconds_estimate
+    size = f"about {number(gain.bytes_estimate / 1e6)} MB"
+    return {"build": f"{size}, built in some {number(max(seconds, 1.0))} s" if seconds else size}
 
 
 def _invalid_wanted(case: IndexCase) -> tuple[Index, MissingIndex] | None:

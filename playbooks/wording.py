@@ -31,6 +31,9 @@ class Wording(Frozen):
     blocking: bool = False
     reversible: bool = True
     undo: str | None = None
+    locks: str = ""
+    estimate: str = ""
+    watch: str | None = None
     files: tuple[tuple[str, str], ...] = ()
 
 
@@ -81,6 +84,9 @@ def _worded(book: Playbook, known: Mapping[str, str], why: str, against: str) ->
                 blocking=step.blocking,
                 reversible=step.reversible,
                 undo=undo,
+                locks=words(step.locks, known) or "",
+                estimate=words(step.estimate, known) or "",
+                watch=render(step.watch, known) if step.watch else None,
                 files=(file,) if all(file) else (),
             )
     return _unknown(known["service"], why, against)

@@ -241,6 +241,8 @@ def test_a_missing_index_is_found_named_built_without_blocking_and_undone(server
     after = cost(server)
     assert before > 20 * after
     server.shell(worded.check)
+    assert worded.watch is not None
+    assert "current_locker_pid" in server.shell(worded.watch)
     server.shell(worded.undo)
     assert cost(server) == pytest.approx(before, rel=0.2)
 

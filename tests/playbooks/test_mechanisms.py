@@ -164,6 +164,9 @@ def test_a_missing_index_is_worded_with_its_fix_its_undo_and_its_migration() -> 
     assert "DROP INDEX CONCURRENTLY" in str(worded.undo)
     assert worded.files[0][0] == "migrations/0003_orders_customer_email_idx.sql"
     assert not worded.blocking
+    assert worded.estimate.startswith("The index: about 41 MB")
+    assert "reads and writes go on" in worded.locks
+    assert "pg_stat_progress_create_index" in str(worded.watch)
     assert facts_of(found)["columns"] == "customer_email"
 
 
