@@ -57,6 +57,7 @@ class JobKind(StrEnum):
     HANDLE = "handle"  # one delivery (subject: its key)
     INVESTIGATE = "investigate"  # one incident (subject: its id)
     DECIDE = "decide"  # one person's answer to an incident (subject: the delivery's key)
+    SHOW = "show"  # one incident's card, drawn again (subject: its id)
 
 
 class Job(Frozen):
@@ -108,8 +109,9 @@ class Desked(Frozen):
     {"pagerduty": id, "alertmanager": groupKey}. `resolved_at`: the pager says that it is over, which is a
     signal, never a confirmation. `place` is where its card is: {"channel": …, "ts": …, "thread_ts": …}.
     `asked_by`: the Slack user who asked, empty for a pager. `rounds` counts the investigations that were
-    begun for it; `again`: one more is due. `note` is what its card says besides: why alerts were folded,
-    who took it over, what went wrong.
+    begun for it; `again`: one more is due. `note` is what its card says besides, a line each: why
+    alerts were folded, who took it over. `failed`: why there is no result, and how to begin again. `answers`
+    is what people said, each a `bot.cardview.Said` as JSON, the oldest first.
     """
 
     id: str
@@ -134,6 +136,8 @@ class Desked(Frozen):
     rounds: int = 0
     again: bool = False
     note: str = ""
+    failed: str = ""
+    answers: tuple[Body, ...] = ()
 
 
 class Message(Frozen):
