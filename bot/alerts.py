@@ -1,4 +1,4 @@
-"""What a trigger says, whoever sent it: Alertmanager, PagerDuty or a Slack slash command.
+"""What a trigger says, whoever sent it: Alertmanager, PagerDuty, a Slack slash command or POST /incidents.
 
 Reads payloads as they are received and never fails on a shape it does not know: then it says nothing,
 and the incident is made of what else is known. Only bytes that are no JSON at all are refused.
@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from pydantic import JsonValue
+
 from bot.errors import BadInputError
 from bot.safetext import one_line
 from bot.symptoms import recognise
@@ -19,6 +21,7 @@ from connectors.redaction import redacted, redacted_pairs
 from playbooks.model import Symptom
 
 _MOST_TEXT = 2_000
+_DEEPEST = 40
 _SERVICE_LABELS = (
     "service",
     "service_name",
@@ -66,7 +69,7 @@ def read(payload: bytes, now: datetime, service: str | None = None) -> Trigger:
         raise BadInputError(
             f"the alert is not JSON as PagerDuty, Alertmanager or Slack sends it: {one_line(str(error), 100)}"
         ) from error
-    for form in (_alertmanager, _pagerduty, _slack):
+    for form in (_alertmanager, _pagerduty, _slack, _told):
         trigger = form(_object(body), now, service)
         if trigger is not None:
             return trigger
@@ -82,19 +85,37 @@ def without_secrets(payload: bytes | None) -> bytes | None:
     if payload is None:
         return None
     try:
-        body = json.loads(payload)
+        body: JsonValue = json.loads(payload)
         clean = _clean(body)
     except (ValueError, RecursionError):
         return payload
     return payload if clean == body else json.dumps(clean, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _clean(value: object, name: str = "") -> object:
+def keepable(value: JsonValue) -> JsonValue:
+    """A JSON value as it may be kept: without secrets, what is nested too deep, and what no store can write.
+
+    Half characters and NULs, which PostgreSQL refuses, are replaced.
+    """
+    return _clean(value, "", _DEEPEST)
+
+
+def _clean(value: JsonValue, name: str = "", deeper: int = 900) -> JsonValue:
     if isinstance(value, str):
-        return redacted_pairs([(name, value)])[0][1] if value else value
+        return redacted_pairs([(name, _writable(value))])[0][1] if value else value
+    if isinstance(value, dict | list) and deeper <= 0:
+        return "[nested too deep]"
     if isinstance(value, dict):
-        return {redacted(key): _clean(each, key) for key, each in value.items()}
-    return [_clean(each, name) for each in value] if isinstance(value, list) else value
+        return {redacted(_writable(key)): _clean(each, key, deeper - 1) for key, each in value.items()}
+    return [_clean(each, name, deeper - 1) for each in value] if isinstance(value, list) else value
+
+
+def _writable(text: str) -> str:
+    return (
+        text
+        if text.isascii() and "\0" not in text
+        else text.encode("utf-8", "replace").decode().replace("\0", "")
+    )
 
 
 def _alertmanager(body: Mapping[str, object], now: datetime, service: str | None) -> Trigger | None:
@@ -182,9 +203,33 @@ def _slack(body: Mapping[str, object], now: datetime, _: str | None) -> Trigger 
     )
 
 
+# --- POST /incidents ------------------------------------------------------------------------------------
+def _told(body: Mapping[str, object], now: datetime, _: str | None) -> Trigger | None:
+    told = _object(body.get("incident"))
+    title, text, labels = _text(told.get("title")), _text(told.get("text")), _texts(told.get("labels"))
+    if not title:
+        return None
+    metric = _first(labels, _METRIC_LABELS)
+    return Trigger(
+        form="incident",
+        title=title,
+        text=text or title,
+        service=_text(told.get("service")) or _first(labels, _SERVICE_LABELS),
+        metric=metric,
+        symptom=recognise(metric, title, text),
+        started_at=_instant(told.get("started_at"), now),
+        labels=tuple(sorted(labels.items())),
+    )
+
+
 def _ago(since: re.Match[str]) -> timedelta:
     unit = {"m": "minutes", "h": "hours", "d": "days"}[since[2][0].lower()]
     return timedelta(**{unit: int(since[1])})
+
+
+def service_of(labels: Mapping[str, JsonValue]) -> str | None:
+    """The service that an alert's labels name, under whichever of the usual names."""
+    return _first(_texts(labels), _SERVICE_LABELS)
 
 
 # --- shapes ------------------------------------------------------------------------------------------------
