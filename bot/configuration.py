@@ -2,13 +2,14 @@
 
 Precedence: an option of the command, then the environment, then this file, then the default. Every
 complaint is one line that names the file, the line and the field, and says what to write instead.
-Reading the file looks secrets up, but connects to nothing.
+Reading the file looks the secrets of sources up, but connects to nothing. Those of `serve:` are looked up
+when `serve` is asked for: only the process that listens has them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -73,8 +74,17 @@ class Configuration:
     services: Mapping[str, ServiceFields]
     backstage: tuple[str, ...]
     investigation: InvestigationFields
-    serve: ServeFields
+    serving: Callable[[], ServeFields]
     store: Path | None
+
+    @property
+    def serve(self) -> ServeFields:
+        """What the serving process listens for, with its secrets.
+
+        Raises:
+            BadInputError: a secret is not where it is said to be.
+        """
+        return self.serving()
 
 
 def find(chosen: Path | None, settings: Settings) -> Path:
@@ -104,16 +114,27 @@ def load(path: Path) -> Configuration:
     if len(documents) > 1 or not isinstance(text.value, dict):
         raise BadInputError(f"{path.name}: must hold one mapping with `sources`; see `firstcause init`")
     vault = Vault(path.parent, variable)
-    rest = validated(_Rest, text, (), vault)
+    _serve(text, replace(vault, closed=True))
+    rest = validated(_Rest, _without_serve(text), (), vault)
     return Configuration(
         path=path,
         sources=_sources(text, rest.sources, vault),
         services=rest.services,
         backstage=rest.backstage,
         investigation=rest.investigation,
-        serve=rest.serve,
+        serving=lambda: _serve(text, vault),
         store=Path(rest.store) if rest.store else None,
     )
+
+
+def _serve(text: Text, vault: Vault) -> ServeFields:
+    present = isinstance(text.value, dict) and "serve" in text.value
+    return validated(ServeFields, text, ("serve",), vault) if present else ServeFields()
+
+
+def _without_serve(text: Text) -> Text:
+    assert isinstance(text.value, dict)
+    return replace(text, value={key: value for key, value in text.value.items() if key != "serve"})
 
 
 def _sources(text: Text, listed: object, vault: Vault) -> tuple[SourceFields, ...]:

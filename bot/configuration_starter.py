@@ -95,10 +95,28 @@ investigation:
 #-  baseline: 1h    # how long before that counts as usual (default: twice `since`, 1h at least)
   budget: 60s       # how long to investigate before a partial answer
 
-# What `firstcause serve` listens for: POST /changes. docs/sources/changes.md
+# What `firstcause serve` listens for, and where it speaks: docs/webhooks.md. Nobody is heard without a
+# secret; these are looked up by `serve` and `doctor` alone, and have 16 characters at least.
 #-serve:
 #-  listen: 127.0.0.1:8088
-#-  changes_token: {env: FIRSTCAUSE_CHANGES_TOKEN}   # 16 characters at least
+#-  url: https://firstcause.example                  # how people reach it: links on cards and in notes
+#-  changes_token: {env: FIRSTCAUSE_CHANGES_TOKEN}   # POST /changes: pipelines, flag services
+#-  incidents_token: {env: FIRSTCAUSE_INCIDENTS_TOKEN}   # POST /incidents: people, programs
+#-  pagerduty:
+#-    secrets: [{env: PAGERDUTY_WEBHOOK_SECRET}]     # of the V3 webhook subscription, several to rotate
+#-    token: {env: PAGERDUTY_API_KEY}                # reads alerts; for `notes` it must be able to write
+#-    notes: false                                   # write the proposal back as a note
+#-    email: firstcause@shop.example                 # of the PagerDuty user whose notes they are
+#-  alertmanager:
+#-    token: {env: ALERTMANAGER_TOKEN}               # or basic: {username: …, password: {env: …}}
+#-  slack:
+#-    bot_token: {env: SLACK_BOT_TOKEN}              # xoxb-…
+#-    app_token: {env: SLACK_APP_TOKEN}              # xapp-…: Socket Mode; or signing_secret: …
+#-    channel: C0INCIDENTS                           # where the cards of pagers' incidents go
+#-    channels: {payments: C0PAYMENTS}               # services with a channel of their own
+#-  storms: {window: 10m, concurrent: 2, per_service: 1}
+#-  retention: {evidence: 90d}
+#-  log: text                                        # or json
 
 # Where the record is kept; default: the state directory of the user.
 #-store: firstcause.db

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bot.configuration_fields import BasicFields, Duration, HttpUrl, Secret
+from bot.configuration_fields import BasicFields, Duration, HttpUrl, Secret, wrong
 from connectors.contract import Frozen
 
 
@@ -27,6 +28,12 @@ class SlackFields(Frozen):
     ] = ()
     api: HttpUrl = "https://slack.com/api/"
 
+    @model_validator(mode="after")
+    def _heard(self) -> SlackFields:
+        if self.app_token is None and self.signing_secret is None:
+            raise wrong("needs app_token (Socket Mode) or signing_secret (POST /slack/events)")
+        return self
+
 
 class PagerDutyFields(Frozen):
     """PagerDuty: `secrets` of its V3 webhook subscription (POST /webhooks/pagerduty), several to rotate."""
@@ -39,12 +46,31 @@ class PagerDutyFields(Frozen):
     notes: bool = False
     api: HttpUrl = "https://api.pagerduty.com"
 
+    @model_validator(mode="after")
+    def _complete(self) -> PagerDutyFields:
+        if not self.secrets:
+            raise wrong("secrets needs at least one: the signing secret of the webhook subscription")
+        if self.notes and (self.token is None or not self.email):
+            raise wrong(
+                "notes need `token`, a REST API key that may write, and `email`, whose notes they are"
+            )
+        there = urlsplit(self.api)
+        if there.scheme != "https" and there.hostname not in {"127.0.0.1", "::1", "localhost"}:
+            raise wrong("api must be https: the token would be sent to it in the clear")
+        return self
+
 
 class AlertmanagerFields(Frozen):
     """Alertmanager's webhook (POST /webhooks/alertmanager), with a bearer token or basic authentication."""
 
     token: Secret | None = None
     basic: BasicFields | None = None
+
+    @model_validator(mode="after")
+    def _guarded(self) -> AlertmanagerFields:
+        if self.token is None and self.basic is None:
+            raise wrong("needs `token` (http_config.authorization of Alertmanager) or `basic`")
+        return self
 
 
 class StormFields(Frozen):

@@ -202,6 +202,56 @@ def test_the_starter_is_a_configuration_that_names_every_kind_and_its_schema_acc
         jsonschema.Draft202012Validator(schema).validate(json.loads(json.dumps(yaml.safe_load(text))))
 
 
+def test_the_secrets_of_serve_are_looked_up_when_it_serves_and_not_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "sources: [{kind: changes}]\nserve:\n  changes_token: {env: TOLD}\n  incidents_token: {file: told}\n"
+    )
+    read = configuration.load(written(tmp_path, text))
+    with pytest.raises(
+        BadInputError, match=r"line 3: serve\.changes_token: the environment variable TOLD is not"
+    ):
+        _ = read.serve
+    monkeypatch.setenv("TOLD", SECRET)
+    with pytest.raises(BadInputError, match=r"line 4: serve\.incidents_token: the file told cannot be read"):
+        _ = read.serve
+    (tmp_path / "told").write_text(SECRET + "2")
+    assert read.serve.changes_token is not None
+    assert read.serve.incidents_token is not None
+    assert read.serve.changes_token.get_secret_value() == SECRET
+    assert read.serve.incidents_token.get_secret_value() == SECRET + "2"
+
+
+@pytest.mark.parametrize(
+    ("serve", "says"),
+    [
+        ("changes_token: written-out", "changes_token: a secret is never written here"),
+        ("changes_token: {env: A, file: b}", "changes_token: a secret is named by one of two keys"),
+        ("pagerdty: {}", "pagerdty: unknown key; the nearest known is `pagerduty`"),
+        ("pagerduty: {secrets: []}", "pagerduty: secrets needs at least one"),
+        ("pagerduty: {secrets: {env: A}}", "pagerduty.secrets: must be a list"),
+        ("pagerduty: {secrets: [{env: A}], notes: true}", "notes need `token`"),
+        ("pagerduty: {secrets: [{env: A}], notes: true, token: {env: B}}", "and `email`"),
+        ("pagerduty: {secrets: [{env: A}], api: 'http://pager.example'}", "api must be https"),
+        ("alertmanager: {}", "alertmanager: needs `token`"),
+        ("alertmanager: {basic: {username: u}}", "alertmanager.basic.password: is missing"),
+        ("slack: {bot_token: {env: A}}", "slack: needs app_token (Socket Mode) or signing_secret"),
+        ("slack: {app_token: {env: A}}", "slack.bot_token: is missing"),
+        ("listen: nowhere", "serve.listen"),
+        ("storms: {window: 10}", "serve.storms.window: a duration is a number and a unit"),
+        ("storms: {concurrent: 0}", "serve.storms.concurrent"),
+        ("log: xml", "serve.log: must be 'text' or 'json'"),
+    ],
+)
+def test_what_serve_cannot_use_is_said_by_every_command_and_without_its_secrets(
+    tmp_path: Path, serve: str, says: str
+) -> None:
+    message = refusal(tmp_path, f"sources: [{{kind: changes}}]\nserve:\n  {serve}\n")
+    assert says in message
+    assert "line 3" in message
+
+
 def test_the_starter_with_every_comment_taken_off_makes_every_connector(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
