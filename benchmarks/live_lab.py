@@ -22,7 +22,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.posted_changes import PostedChanges
+from bot.store.changes import PostedChanges
 from connectors.answers import Change
 from tests.doubles.kube.server import KubeServer
 from tests.doubles.serving import serving

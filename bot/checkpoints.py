@@ -78,6 +78,7 @@ def opened(record: Record, thread: str) -> Iterator[Run]:
         memory = _IN_MEMORY.setdefault(record, InMemorySaver())
         yield Run(machine(memory), memory, thread)
         return
+    assert record.path is not None
     with closing(connect(record.path)) as connection:
         saver = SqliteSaver(connection)
         yield Run(machine(saver), saver, thread)

@@ -64,7 +64,8 @@ class Job(Frozen):
     """Work that is to be done at least once; doing it again must do no harm.
 
     There is at most one waiting job of a kind for a subject. `group` (the service) is what concurrency is
-    limited by.
+    limited by. `attempts`: how often it was begun, this time included; what it fails at is tried again for
+    as long as a worker says so.
     """
 
     id: int
@@ -158,7 +159,11 @@ class Message(Frozen):
 
 
 class Outgoing(Frozen):
-    """A message under lease, to be sent now. `known`: the result of the message it comes `after`."""
+    """A message under lease, to be sent now.
+
+    `known`: the result of the message it comes `after`. `attempts`: this one included. `first_tried_at`: None
+    at the first; later it may have been sent already.
+    """
 
     message: Message
     token: int
@@ -263,7 +268,7 @@ class Incidents(Protocol):
     """The incidents of the desk."""
 
     def open(self, incident: Desked) -> Desked:
-        """Open an incident; an empty id is given the next number ("INC-42")."""
+        """Open an incident; an empty id is given the next number ("INC-42"), an empty thread the id."""
         ...
 
     def get(self, incident: str) -> Desked | None:
@@ -290,7 +295,11 @@ class Incidents(Protocol):
         ...
 
     def put(self, incident: Desked) -> None:
-        """Write it as it stands now."""
+        """Write it as it stands now.
+
+        Raises:
+            KeyError: it was never opened.
+        """
         ...
 
 
@@ -298,7 +307,7 @@ class Outbox(Protocol):
     """What is to be sent."""
 
     def put(self, message: Message, now: datetime) -> bool:
-        """Have it sent; False where its key was put before (and it is not `latest`)."""
+        """Have it sent; False where its key was put before (and it is not `latest`, or says nothing new)."""
         ...
 
     def result(self, key: str) -> Body | None:
@@ -365,7 +374,7 @@ class Desk(Protocol):
         """The next job of these kinds that may be done, under a lease of `seconds`.
 
         Jobs whose lease ran out are taken over. A group with `per_group` running jobs waits; an empty group
-        is not limited.
+        is not limited. What is quick (anything but INVESTIGATE) comes first.
         """
         ...
 
@@ -386,7 +395,12 @@ class Desk(Protocol):
         ...
 
     def counts(self, now: datetime) -> Mapping[str, float]:
-        """What `/metrics` says of the store: jobs, messages and incidents by state, age of the oldest."""
+        """What `/metrics` says of the store.
+
+        `jobs_STATE` (waiting, running), `messages_STATE` (waiting, sent, dead), `incidents_STATE`: how many;
+        `jobs_oldest_seconds`, `messages_oldest_seconds`: how long the oldest unfinished one has been there;
+        `audit_entries`.
+        """
         ...
 
     def usable(self) -> bool:

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from bot.locks import held
 from bot.store import Store
 from connectors.contract import Reading, Sources, Unavailable
 from graph.calibration import load_calibration
@@ -154,7 +153,7 @@ class Investigator:
 
     def _alone(self, thread: str) -> AbstractContextManager[None]:
         """Keep other processes away from the thread; a record in memory has none."""
-        return held(self.record.locks, thread) if isinstance(self.record, Store) else nullcontext()
+        return self.record.alone(thread) if isinstance(self.record, Store) else nullcontext()
 
     def _advanced(self, thread: str, incident: Incident, decision: Decision | None) -> Outcome:
         if (seal := self.record.sealed(thread)) is not None:

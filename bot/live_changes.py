@@ -131,7 +131,7 @@ class ToldFields(SourceFields):
 
 def told(fields: ToldFields, ground: Ground) -> LiveConnector:
     """The connector behind the fields."""
-    from bot.posted_changes import PostedChanges
+    from bot.store.changes import PostedChanges
     from connectors.posted_changes import PostedChangesConnector
 
     if ground.store is None:

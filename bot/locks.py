@@ -10,9 +10,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.errors import BusyError
 from connectors.contract import digest
+
+if TYPE_CHECKING:
+    from bot.store.engine import Database
 
 
 @contextmanager
@@ -34,6 +38,25 @@ def held(directory: Path, thread: str) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+@contextmanager
+def held_on_server(database: Database, thread: str) -> Iterator[None]:
+    """Hold the thread's advisory lock: the server releases it when the holder's connection ends.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    from sqlalchemy import text
+
+    key = {"key": int.from_bytes(bytes.fromhex(digest(thread.encode())[:16]), signed=True)}
+    with database.session() as connection:
+        if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar_one():
+            raise BusyError("another process is working on this investigation")
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from starlette.routing import Route
 
 from bot import configuration
 from bot.errors import BadInputError
-from bot.posted_changes import PostedChanges
 from bot.serve_fields import ServeFields
 from bot.settings import Settings
+from bot.store.changes import PostedChanges
 from bot.web.changes import ChangesEndpoint
 
 DRAIN_SECONDS = 10

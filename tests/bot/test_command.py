@@ -17,7 +17,6 @@ import yaml
 import bot
 from bot import casework, result
 from bot.commands.demo import bundled
-from bot.locks import held
 from bot.store import Store
 from tests.bot import recorded_case
 
@@ -102,7 +101,7 @@ def test_a_store_that_is_another_kind_of_file_is_left_alone(case: Path, tmp_path
 def test_a_case_that_another_process_works_on_ends_with_its_own_code(case: Path, tmp_path: Path) -> None:
     place = casework.Place(tmp_path / "store.db", chosen=True)
     thread = casework.opened(case, place, print).thread
-    with held(Store(place.path).locks, thread):
+    with Store(place.path).alone(thread):
         done = run("investigate", "--case", case, "--json", "--store", place.path, state=tmp_path)
     assert "another process" in one_line_of(done, 4)
 

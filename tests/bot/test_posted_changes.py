@@ -13,7 +13,7 @@ import pytest
 from starlette.applications import Starlette
 
 from bot.errors import BadInputError
-from bot.posted_changes import PostedChanges
+from bot.store.changes import PostedChanges
 from bot.web.changes import MOST_BYTES, ChangesEndpoint
 from connectors.answers import Change, Timeline
 from connectors.contract import Reading, Window
