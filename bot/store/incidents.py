@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, select, text
 
 from bot.desk import LIVE, Desked
 from bot.store.engine import insert_new
 from bot.store.tables import incident_refs, incidents
+
+_FOLDING = 0x66697275
+"""The advisory lock of those who decide whether an alert opens an incident, on PostgreSQL."""
 
 
 class StoredIncidents:
@@ -48,6 +51,8 @@ class StoredIncidents:
         """Incidents in a live state whose last alert is not older, the newest first."""
         states = [state.value for state in LIVE]
         recent = incidents.c.last_alert_at >= since
+        if self._connection.dialect.name != "sqlite":  # which lets one transaction write at a time anyway
+            self._connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _FOLDING})
         return self._all(select(incidents.c.body).where(incidents.c.state.in_(states), recent))
 
     def recent(self, limit: int) -> Sequence[Desked]:
@@ -73,7 +78,7 @@ class StoredIncidents:
             insert_new(self._connection, incident_refs, {"system": system, "ref": ref, "n": number})
 
     def _one(self, query: Select[str]) -> Desked | None:
-        body = self._connection.execute(query).scalar_one_or_none()
+        body = self._connection.execute(query.with_for_update(of=incidents)).scalar_one_or_none()
         return None if body is None else Desked.model_validate_json(body)
 
     def _all(self, query: Select[str]) -> Sequence[Desked]:
