@@ -42,10 +42,15 @@ class SeriesKey:
 
     def get(self, label: str) -> str | None:
         """The label's value, or None."""
-        return next((value for name, value in self.labels if name == label), None)
+        for name, value in self.labels:
+            if name == label:
+                return value
+        return None
 
     def __str__(self) -> str:
-        inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in self.labels)
+        inner = ",".join([f'{name}="{value}"' for name, value in self.labels])
+        if "\\" in inner or "\n" in inner or inner.count('"') != 2 * len(self.labels):
+            inner = ",".join([f'{name}="{_escaped(value)}"' for name, value in self.labels])
         return f"{self.metric}{{{inner}}}" if inner else self.metric
 
 

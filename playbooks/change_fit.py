@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from connectors.answers import Change
 from playbooks.change_candidates import Candidate
@@ -82,10 +83,8 @@ class Fitter:
     ) -> None:
         """Read every candidate's diff once."""
         self._shown = shown
+        self._look = look
         self._names = frozenset(word for name in services for word in split_words(name))
-        self._spelled = spelled([look.alert_text, *(m.text for m in look.moved)])
-        self._fault = _fault_words(look, self._names)
-        self._told = "\n".join([look.alert_text, *(m.text for m in look.moved)])[:200_000].lower()
         self._literals: dict[str, frozenset[str]] = {}
         self._powers: dict[str, Power] = {}
         self._words: dict[str, dict[str, float]] = {}
@@ -98,6 +97,18 @@ class Fitter:
                 self._literals[candidate.id] = _literals(diff) - frozenset(services)
                 self._words[candidate.id] = self._change_words(candidate, diff)
         self._rare = rarity([self._words[name] for name in sorted(self._words)])
+
+    @cached_property
+    def _spelled(self) -> dict[str, str]:
+        return spelled([self._look.alert_text, *(m.text for m in self._look.moved)])
+
+    @cached_property
+    def _fault(self) -> dict[str, float]:
+        return _fault_words(self._look, self._names)
+
+    @cached_property
+    def _told(self) -> str:
+        return "\n".join([self._look.alert_text, *(m.text for m in self._look.moved)])[:200_000].lower()
 
     def fit(self, candidate: Candidate) -> Fit:
         """Hold one change against the fault; words that nobody but a teller vouches for say little."""

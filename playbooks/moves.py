@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
-from connectors.answers import SeriesKey
+from connectors.answers import Floats, SeriesKey
 from playbooks.callgraph import CallGraph
 from playbooks.loudness import loudness
 from playbooks.preparation import Prepared
-from playbooks.semantics import Scope, Signal, meaning
+from playbooks.semantics import Meaning, Scope, Signal, meaning
 from playbooks.shifts import Shifts
 
 # A client's latency and errors tell of whom it calls, a database's of its own; neither is the service's part.
@@ -65,44 +67,54 @@ _OTHER_RATIO = 1.25
 _FULL_PARTS = 0.005
 
 
-def _matters(kind: str, metric: str, usual: float, now: float) -> float:
-    """How much of a shift would matter to anybody, 0 to 1: a steady series makes a trifle significant.
+def _matters(ratio: Floats, success: npt.NDArray[np.bool_], usual: Floats, now: Floats) -> Floats:
+    """How much of each shift would matter to anybody, 0 to 1: a steady series makes a trifle significant.
 
-    A latency counts in full from one and a half times the usual on, a resource from a quarter more, a rate of
-    success from half a percent less.
+    A latency counts in full from one and a half times the usual on, a resource from a quarter more (`ratio`),
+    a rate of success from half a percent less.
     """
-    if kind == "errors" and _is_success(metric):
-        whole = 100.0 if max(usual, now) > 1.5 else 1.0
-        return min(abs(now - usual) / whole / _FULL_PARTS, 1.0) ** 2
-    low, high = sorted((abs(usual), abs(now)))
-    if low <= 0:
-        return 1.0
-    full = _FULL_RATIO.get(kind, _OTHER_RATIO)
-    return float(min(np.log(high / low) / np.log(full), 1.0)) ** 2
+    whole = np.where(np.where(now > usual, now, usual) > 1.5, 100.0, 1.0)
+    one, other = np.abs(usual), np.abs(now)
+    low, high = np.where(other < one, other, one), np.where(other < one, one, other)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        parts = np.minimum(np.abs(now - usual) / whole / _FULL_PARTS, 1.0)
+        times = np.where(low <= 0, 1.0, np.minimum(np.log(high / low) / np.log(ratio), 1.0))
+    return np.asarray(np.where(success, parts, times) ** 2)
 
 
+@lru_cache(maxsize=8192)
 def _is_success(metric: str) -> bool:
     """Whether a metric counts what went well."""
     return meaning(SeriesKey(metric, ())).signal is Signal.SUCCESS
 
 
+_BY_SIGNAL = {signal: name for name, signals in KINDS for signal in signals}
+
+
+def _kind(said: Meaning) -> str | None:
+    """The kind of evidence that a series is of its service; None where it is none."""
+    name = _BY_SIGNAL.get(said.signal)
+    if said.service is None or said.scope is Scope.NODE:
+        return None
+    return None if said.scope in _ELSEWHERE and name in {"latency", "errors"} else name
+
+
 def moves(prepared: Prepared, shifts: Shifts, graph: CallGraph) -> Moves:
     """Per service and kind of evidence what moved to its bad side, less what all have in common."""
-    by_signal = {signal: name for name, signals in KINDS for signal in signals}
+    told = np.isfinite(shifts.z).tolist()
+    kinds = ((row, _kind(said)) for row, said in enumerate(prepared.meanings) if told[row])
+    named = [(row, name) for row, name in kinds if name is not None]
+    rows = [row for row, _ in named]
+    success = [name == "errors" and _is_success(prepared.series.keys[row].metric) for row, name in named]
+    ratio = np.array([_FULL_RATIO.get(name, _OTHER_RATIO) for _, name in named])
+    bad = np.array([prepared.meanings[row].bad for row in rows])
+    z, usual, now = shifts.z[rows], shifts.usual[rows], shifts.now[rows]
+    z = np.where(bad != 0, z * bad, np.abs(z))
+    z = z * _matters(ratio, np.array(success, dtype=np.bool_), usual, now)
     found: dict[str, dict[str, list[Move]]] = defaultdict(lambda: defaultdict(list))
-    for row, said in enumerate(prepared.meanings):
-        name = by_signal.get(said.signal)
-        if said.service is None or name is None or not np.isfinite(shifts.z[row]):
-            continue
-        if said.scope in _ELSEWHERE and name in {"latency", "errors"}:
-            continue
-        if said.scope is Scope.NODE:
-            continue
-        z = float(shifts.z[row]) * said.bad if said.bad else abs(float(shifts.z[row]))
-        z *= _matters(
-            name, prepared.series.keys[row].metric, float(shifts.usual[row]), float(shifts.now[row])
-        )
-        found[said.service][name].append(Move(row, z, float(shifts.usual[row]), float(shifts.now[row])))
+    columns = (z.tolist(), usual.tolist(), now.tolist())
+    for (row, name), *move in zip(named, *columns, strict=True):
+        found[prepared.meanings[row].service or ""][name].append(Move(row, *move))
     sorted_moves = {
         service: {name: tuple(sorted(m, key=lambda x: (-x.z, x.row))) for name, m in kinds.items()}
         for service, kinds in found.items()
@@ -156,13 +168,17 @@ def surges(prepared: Prepared, shifts: Shifts, graph: CallGraph) -> dict[str, fl
     An entry is a service that nobody calls. At least three services must have their requests counted.
     """
     zs: dict[str, float] = {}
-    for row, said in enumerate(prepared.meanings):
-        if said.signal is not Signal.TRAFFIC or said.scope is not Scope.SERVICE or said.service is None:
-            continue
-        z, usual, now = (float(x[row]) for x in (shifts.z, shifts.usual, shifts.now))
-        if np.isfinite(z):
-            told = z * _matters("traffic", "", usual, now)
-            zs[said.service] = max(told, zs.get(said.service, -np.inf))
+    rows = [
+        row
+        for row, said in enumerate(prepared.meanings)
+        if said.signal is Signal.TRAFFIC and said.scope is Scope.SERVICE and np.isfinite(shifts.z[row])
+    ]
+    ratio, plain = np.full(len(rows), _OTHER_RATIO), np.zeros(len(rows), dtype=np.bool_)
+    told = shifts.z[rows] * _matters(ratio, plain, shifts.usual[rows], shifts.now[rows])
+    for row, z in zip(rows, told.tolist(), strict=True):
+        service = prepared.meanings[row].service
+        if service is not None:
+            zs[service] = max(z, zs.get(service, -np.inf))
     if len(zs) < _FEWEST_SERVICES:
         return {}
     everywhere = _lower_quartile(list(zs.values()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +18,13 @@ from playbooks.facts import DetailedFinding, Ruling, Scene, cite, finding, unkno
 from playbooks.model import Entity
 from playbooks.observations import Observations, Observed
 from playbooks.semantics import Signal, meaning
+from playbooks.shifts import medians
 
 _MOVED, _CALM = 6.0, 3.0
 _RATE = 4.0
 _SUFFERS = frozenset({Signal.LATENCY, Signal.ERRORS, Signal.THROTTLING})
 _QUEUES = ("queue", "topic", "destination", "subscription", "stream")
+_QUEUE_LABELS = frozenset(_QUEUES)
 _TAKEN = re.compile(r"consum|ack|deliver|process|receiv|dequeue|read")
 _GIVEN = re.compile(r"publish|produc|sent|enqueue|written|append")
 
@@ -43,25 +45,30 @@ def judge_neighbours(observations: Observations, scene: Scene) -> tuple[Detailed
         return tuple(
             unknown(j, why, scene) for j in ("node_moved_together", "queue_lag", "queue_consumer_slow")
         )
-    since = observed.answer.times >= scene.onset.timestamp()
-    return (_node(observations, observed, scene, since), *_queue(observed, scene, since))
+    onset = scene.onset.timestamp()
+    queues = _Queues(observed, onset, observations.once(_named_queues))
+    return (_node(observations, observed, scene, onset), *_queue(queues, scene))
 
 
-def shift(values: Floats, since: np.ndarray) -> float:
-    """The median since the onset less the one before, in robust deviations of before; 0 for too few."""
-    usual, now = values[~since & np.isfinite(values)], values[since & np.isfinite(values)]
-    if len(usual) < 8 or len(now) < 2:
-        return 0.0
-    middle = float(np.median(usual))
-    spread = max(1.4826 * float(np.median(np.abs(usual - middle))), 0.02 * abs(middle), 1e-9)
-    return (float(np.median(now)) - middle) / spread
+def shifts(series: SeriesSet, rows: Sequence[int], onset: float) -> Floats:
+    """Each row's median since the onset less the one before, in robust deviations of then; 0 for too few."""
+    values, since = series.values[list(rows)], series.times >= onset
+    usual, now = values[:, ~since], values[:, since]
+    enough = (np.isfinite(usual).sum(axis=1) >= 8) & (np.isfinite(now).sum(axis=1) >= 2)
+    usual, now = usual[enough], now[enough]
+    middle = medians(usual)
+    wide = 1.4826 * medians(np.abs(usual - middle[:, None]))
+    spread = np.maximum(np.maximum(wide, 0.02 * np.abs(middle)), 1e-9)
+    out = np.zeros(len(rows))
+    out[enough] = (medians(now) - middle) / spread
+    return out
 
 
 # --- nodes -----------------------------------------------------------------------------------------------
 def _node(
-    observations: Observations, observed: Observed[SeriesSet], scene: Scene, since: np.ndarray
+    observations: Observations, observed: Observed[SeriesSet], scene: Scene, onset: float
 ) -> DetailedFinding:
-    pods = _pods(observations, observed.answer, since)
+    pods = observations.once(_pods, onset)
     mine = [p for p in pods if p.service == scene.service]
     if not mine:
         return unknown("node_moved_together", "no pod of the service is known with its node", scene)
@@ -103,10 +110,13 @@ def _worst(pods: Iterable[_Pod]) -> Mapping[str, float]:
     return worst
 
 
-def _pods(observations: Observations, series: SeriesSet, since: np.ndarray) -> list[_Pod]:
+def _pods(observations: Observations, onset: float) -> list[_Pod]:
+    """How far each pod with a node moved to its bad side."""
+    observed = observations.first(SeriesSet)
+    series = observed.answer if observed else SeriesSet((), np.zeros(0), np.zeros((0, 0)))
     state = observations.first(ClusterState)
     nodes = {p.name: p.node for p in (state.answer.pods if state else ()) if p.node}
-    worst: dict[tuple[str, str, str], float] = {}
+    suffering: list[tuple[int, int, tuple[str, str, str]]] = []
     for row, key in enumerate(series.keys):
         pod, service = key.get("pod"), key.get("service")
         node = key.get("node") or nodes.get(pod or "")
@@ -114,22 +124,44 @@ def _pods(observations: Observations, series: SeriesSet, since: np.ndarray) -> l
             continue
         said = meaning(key)
         if said.signal in _SUFFERS:
-            toward = shift(series.values[row], since) * (said.bad or 1)
-            named = (service, pod, node)
-            worst[named] = max(toward, worst.get(named, 0.0))
-    return [_Pod(*named, moved) for named, moved in sorted(worst.items())]
+            suffering.append((row, said.bad or 1, (service, pod, node)))
+    worst: dict[tuple[str, str, str], float] = {}
+    moved = shifts(series, [row for row, _, _ in suffering], onset).tolist()
+    for z, (_, bad, named) in zip(moved, suffering, strict=True):
+        worst[named] = max(z * bad, worst.get(named, 0.0))
+    return [_Pod(*named, z) for named, z in sorted(worst.items())]
 
 
 # --- queues ----------------------------------------------------------------------------------------------
-def _queue(
-    observed: Observed[SeriesSet], scene: Scene, since: np.ndarray
-) -> tuple[DetailedFinding, DetailedFinding]:
-    series = observed.answer
+@dataclass(frozen=True, slots=True)
+class _Queues:
+    """The series that name a queue, by row, and the onset that they are looked at from."""
+
+    observed: Observed[SeriesSet]
+    onset: float
+    named: Mapping[int, str]
+
+    def moved(self, rows: Sequence[int]) -> list[tuple[SeriesKey, float]]:
+        """These series with how far each moved."""
+        series = self.observed.answer
+        return list(
+            zip((series.keys[row] for row in rows), shifts(series, rows, self.onset).tolist(), strict=True)
+        )
+
+
+def _named_queues(observations: Observations) -> Mapping[int, str]:
+    observed = observations.first(SeriesSet)
+    named = ((row, _queue_of(key)) for row, key in enumerate(observed.answer.keys if observed else ()))
+    return {row: name for row, name in named if name}
+
+
+def _queue(queues: _Queues, scene: Scene) -> tuple[DetailedFinding, DetailedFinding]:
+    observed = queues.observed
+    keys = observed.answer.keys
+    mine = [row for row in queues.named if _consumes(keys[row], scene.service or "") and _is_lag(keys[row])]
     grown: dict[str, float] = defaultdict(float)
-    for row, key in enumerate(series.keys):
-        name = _queue_of(key)
-        if name and _consumes(key, scene.service or "") and _is_lag(key):
-            grown[name] = max(grown[name], shift(series.values[row], since))
+    for row, (_, z) in zip(mine, queues.moved(mine), strict=True):
+        grown[queues.named[row]] = max(grown[queues.named[row]], z)
     if not grown:
         why = f"no queue that {scene.service} takes from is known"
         return unknown("queue_lag", why, scene), unknown("queue_consumer_slow", why, scene)
@@ -144,14 +176,15 @@ def _queue(
     ruling = Ruling(
         judge="queue_lag", state="yes", why=text, strength=6.0, entity=Entity(kind="queue", name=name)
     )
-    return finding(ruling, scene, [cite(observed.reading, text)]), _whose(observed, scene, since, name)
+    return finding(ruling, scene, [cite(observed.reading, text)]), _whose(queues, scene, name)
 
 
-def _whose(observed: Observed[SeriesSet], scene: Scene, since: np.ndarray, name: str) -> DetailedFinding:
+def _whose(queues: _Queues, scene: Scene, name: str) -> DetailedFinding:
     """Whether less is taken out, or more put in."""
-    series, judge = observed.answer, "queue_consumer_slow"
-    rows = [(row, key) for row, key in enumerate(series.keys) if _queue_of(key) == name]
-    rates = [(key.metric, shift(series.values[row], since)) for row, key in rows if not _is_lag(key)]
+    observed, judge = queues.observed, "queue_consumer_slow"
+    keys = observed.answer.keys
+    rows = [row for row, queue in queues.named.items() if queue == name and not _is_lag(keys[row])]
+    rates = [(key.metric, z) for key, z in queues.moved(rows)]
     given = [z for metric, z in rates if _GIVEN.search(metric)]
     taken = [z for metric, z in rates if _TAKEN.search(metric) and not _GIVEN.search(metric)]
     less, more = min(taken, default=0.0) <= -_RATE, max(given, default=0.0) >= _RATE
@@ -172,6 +205,8 @@ def _is_lag(key: SeriesKey) -> bool:
 
 
 def _queue_of(key: SeriesKey) -> str | None:
+    if _QUEUE_LABELS.isdisjoint([name for name, _ in key.labels]):
+        return None
     return next((value for label in _QUEUES if (value := key.get(label))), None)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from connectors.answers import Answer
 from connectors.contract import Question, Reading
 
 A = TypeVar("A", bound=Answer)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Observations:
         """Take the readings; equal questions keep one answer."""
         by_key = {reading.question.key(): reading for reading in readings}
         self._readings = tuple(by_key[key] for key in sorted(by_key))
+        self._once: dict[Hashable, object] = {}
 
     def all(self, kind: type[A]) -> tuple[Observed[A], ...]:
         """Every answer of this type, in a fixed order."""
@@ -43,3 +45,10 @@ class Observations:
     def everything(self) -> tuple[Reading, ...]:
         """All readings, in a fixed order."""
         return self._readings
+
+    def once(self, work: Callable[..., T], *given: Hashable) -> T:
+        """What a function makes of these observations, worked out once: judges of many services share it."""
+        key = (work, given)
+        if key not in self._once:
+            self._once[key] = work(self, *given)
+        return cast(T, self._once[key])

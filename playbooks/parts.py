@@ -6,14 +6,15 @@ Counts and levels only: whether a canary is guilty is judged in `change_canary`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from connectors.answers import Floats, SeriesKey, SeriesSet, SpanSet
+from connectors.answers import Floats, SeriesSet, SpanSet
 from playbooks.lift import Bools, read
 from playbooks.look import Level, Share
 from playbooks.semantics import Signal, meaning
+from playbooks.shifts import medians
 
 _LABELS: Mapping[str, tuple[str, ...]] = {
     "version": (
@@ -29,6 +30,9 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
 _SERVED = (2, 5)
 _MOST_VALUES = 60
 _FEWEST_SAMPLES = 4
+_CUMULATIVE = ("_total", "_count", "_sum", "_bucket")
+# Parts looked at at once, as in `playbooks.shifts`.
+_BLOCK = 2048
 
 
 def shares(spans: SpanSet, split: float) -> tuple[Share, ...]:
@@ -84,45 +88,62 @@ class _Counts:
         return float(weight[fell].sum()) * scale, float(weight.sum()) * scale
 
 
+Part = tuple[str, str, str]
+"""A service, the kind of its part (version, pod) and which of them."""
+
+
 def levels(series: SeriesSet, split: float) -> tuple[Level, ...]:
     """Latency and errors a request by version and by pod, for want of traces."""
-    held: dict[tuple[str, str, str], dict[Signal, list[int]]] = defaultdict(lambda: defaultdict(list))
+    held: dict[Part, dict[Signal, list[int]]] = {}
     for row, key in enumerate(series.keys):
         said = meaning(key)
-        for label, value in _named(key):
-            if said.service and not key.metric.endswith(("_total", "_count", "_sum", "_bucket")):
-                held[said.service, label, value][said.signal].append(row)
+        if said.service and not key.metric.endswith(_CUMULATIVE):
+            for label in _LABELS:
+                value = key.get(label)
+                if value:
+                    signals = held.setdefault((said.service, label, value), {})
+                    signals.setdefault(said.signal, []).append(row)
     several = {label: _several((s, v) for s, given, v in held if given == label) for label in _LABELS}
-    since = series.times >= split
-    found: list[Level] = []
-    for (service, label, value), rows in sorted(held.items()):
-        if service in several[label]:
-            for measure, values in _measures(series, rows):
-                found.extend(_level(Share(service, label, value, measure), values, since))
-    return tuple(found)
+    parts = {part: held[part] for part in sorted(held) if part[0] in several[part[1]]}
+    return tuple(_told(series.times >= split, *_measures(series, parts)))
 
 
-def _named(key: SeriesKey) -> Iterable[tuple[str, str]]:
-    for label in _LABELS:
-        value = key.get(label)
-        if value:
-            yield label, value
+def _measures(
+    series: SeriesSet, parts: Mapping[Part, Mapping[Signal, list[int]]]
+) -> tuple[list[Share], list[Floats]]:
+    """What of each part can be compared, and its samples."""
+    names: list[Share] = []
+    found: list[Floats] = []
+    for part, rows in parts.items():
+        if rows.get(Signal.LATENCY):
+            names.append(Share(*part, "latency"))
+            found.append(series.values[rows[Signal.LATENCY]].max(axis=0))
+        if rows.get(Signal.ERRORS) and rows.get(Signal.TRAFFIC):
+            asked = series.values[rows[Signal.TRAFFIC]].sum(axis=0)
+            failed = series.values[rows[Signal.ERRORS]].sum(axis=0)
+            names.append(Share(*part, "errors"))
+            found.append(np.divide(failed, asked, out=np.full_like(asked, np.nan), where=asked > 0))
+    return names, found
 
 
-def _measures(series: SeriesSet, rows: Mapping[Signal, list[int]]) -> Iterable[tuple[str, Floats]]:
-    if rows.get(Signal.LATENCY):
-        yield "latency", np.asarray(series.values[rows[Signal.LATENCY]].max(axis=0))
-    if rows.get(Signal.ERRORS) and rows.get(Signal.TRAFFIC):
-        asked = series.values[rows[Signal.TRAFFIC]].sum(axis=0)
-        failed = series.values[rows[Signal.ERRORS]].sum(axis=0)
-        yield "errors", np.asarray(np.divide(failed, asked, out=np.full_like(asked, np.nan), where=asked > 0))
-
-
-def _level(named: Share, values: Floats, since: Bools) -> Iterable[Level]:
-    now, before = values[since & np.isfinite(values)], values[~since & np.isfinite(values)]
-    if len(now) < _FEWEST_SAMPLES:
-        return
-    middle = float(np.median(now))
-    spread = 1.4826 * float(np.median(np.abs(now - middle)))
-    usual = float(np.median(before)) if len(before) >= _FEWEST_SAMPLES else None
-    yield Level(named.service, named.label, named.value, named.measure, middle, spread, usual)
+def _told(since: Bools, names: Sequence[Share], found: Sequence[Floats]) -> Iterable[Level]:
+    """The levels of all parts; of those with too few samples none."""
+    for at in range(0, len(names), _BLOCK):
+        values = np.array(found[at : at + _BLOCK])
+        now, before = values[:, since], values[:, ~since]
+        middle = medians(now)
+        spread = 1.4826 * medians(np.abs(now - middle[:, None]))
+        known = np.isfinite(before).sum(axis=1) >= _FEWEST_SAMPLES
+        usual = medians(before)
+        enough = np.isfinite(now).sum(axis=1) >= _FEWEST_SAMPLES
+        for n in np.flatnonzero(enough).tolist():
+            named = names[at + n]
+            yield Level(
+                named.service,
+                named.label,
+                named.value,
+                named.measure,
+                float(middle[n]),
+                float(spread[n]),
+                float(usual[n]) if known[n] else None,
+            )

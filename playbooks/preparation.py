@@ -5,9 +5,11 @@ Pure; drops what cannot speak (histogram buckets, constants) and says nothing ab
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from connectors.answers import Floats, SeriesKey, SeriesSet
 from playbooks.semantics import Meaning, Scope, Signal, meaning
@@ -18,7 +20,11 @@ _COUNTS = frozenset(
     {Signal.TRAFFIC, Signal.ERRORS, Signal.CACHE, Signal.RESTARTS, Signal.OTHER, Signal.NETWORK}
 )
 MOST_SAMPLES = 1_200
+# Rows looked at at once, as in `playbooks.shifts`.
+_BLOCK = 2048
 _SUFFIXES = ("_sum", "_count", "_bucket", "_total")
+
+Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,55 +42,100 @@ class Prepared:
         return tuple(row for row in self.by_service.get(service, ()) if self.meanings[row].signal in signals)
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Series on their way: all lists are as long as `values` has rows."""
+
+    keys: list[SeriesKey]
+    said: list[Meaning]
+    values: Floats
+    origin: list[tuple[int, ...]]
+
+    def taken(self, rows: list[int]) -> _Rows:
+        """These rows, in this order; the same object where that is all of them as they are."""
+        if rows == list(range(len(self.keys))):
+            return self
+        return _Rows(
+            [self.keys[row] for row in rows],
+            [self.said[row] for row in rows],
+            self.values[rows],
+            [self.origin[row] for row in rows],
+        )
+
+
 def _base(key: SeriesKey) -> str:
     return next((key.metric[: -len(s)] for s in _SUFFIXES if key.metric.endswith(s)), key.metric)
 
 
-def _falls_often(values: Floats) -> bool:
+def _passing(
+    test: Callable[[Floats], npt.NDArray[np.bool_]], values: Floats, rows: Sequence[int]
+) -> list[int]:
+    """Those of the rows that pass a test, which looks at many at once and at each alone."""
+    found: list[int] = []
+    for at in range(0, len(rows), _BLOCK):
+        part = rows[at : at + _BLOCK]
+        found += [row for row, passes in zip(part, test(values[part]).tolist(), strict=True) if passes]
+    return found
+
+
+def _falls_often(values: Floats) -> npt.NDArray[np.bool_]:
     """A gauge that only bears a counter's name falls as often as it rises."""
-    rise = np.diff(values[np.isfinite(values)])
-    moved = int((rise != 0).sum())
-    return moved > 0 and int((rise < 0).sum()) > 0.2 * moved
+    known = np.isfinite(values)
+    if not known.all():
+        last = np.maximum.accumulate(np.where(known, np.arange(values.shape[1]), 0), axis=1)
+        values = np.take_along_axis(values, last, axis=1)
+    with np.errstate(invalid="ignore"):
+        rise = np.diff(values, axis=1)
+    rise = np.where(np.isfinite(rise), rise, 0.0)
+    moved = (rise != 0).sum(axis=1)
+    return np.asarray((moved > 0) & ((rise < 0).sum(axis=1) > 0.2 * moved))
 
 
-def _mean_of(
-    series: SeriesSet, row: int, totals: dict[tuple[str, tuple[tuple[str, str], ...]], int]
-) -> Floats | None:
-    """Mean value per observation where the series is a `_sum` with its `_count` beside it."""
-    key = series.keys[row]
-    count = totals.get((f"{_base(key)}_count", key.labels))
-    if count is None:
-        return None
-    total, number = rates(series.values[row], series.times), rates(series.values[count], series.times)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(number > 0, total / number, np.nan))
+def _comparable(series: SeriesSet, order: list[int]) -> _Rows:
+    """The series in this order, cumulative ones as rates and means."""
+    order = [row for row in order if not series.keys[row].metric.endswith("_bucket")]
+    keys = [series.keys[row] for row in order]
+    same = order == list(range(len(series.keys)))
+    values = series.values if same else series.values[order]
+    rows = _Rows(keys, [meaning(key) for key in keys], values, [(row,) for row in order])
+    counters = [n for n, said in enumerate(rows.said) if said.counter]
+    suspected = [
+        n
+        for n, said in enumerate(rows.said)
+        if not said.counter and (said.signal in _COUNTS or said.scope is Scope.DATABASE)
+    ]
+    gauges = frozenset(_passing(_falls_often, values, counters))
+    counters = [n for n in counters if n not in gauges]
+    rated = _passing(is_cumulative, values, suspected) + counters
+    return _rated(series, rows, rated, _counts(series, keys, counters)) if rated else rows
 
 
-def _convert(
-    series: SeriesSet, row: int, totals: dict[tuple[str, tuple[tuple[str, str], ...]], int]
-) -> tuple[SeriesKey, Floats] | None:
-    key, values = series.keys[row], series.values[row]
-    if key.metric.endswith("_bucket"):
-        return None
-    said = meaning(key)
-    if (
-        not said.counter
-        and (said.signal in _COUNTS or said.scope is Scope.DATABASE)
-        and bool(is_cumulative(values))
-    ):
-        return SeriesKey(f"{key.metric}:rate", key.labels), rates(values, series.times)
-    if not said.counter or _falls_often(values):
-        return key, values
-    if key.metric.endswith("_sum") and (mean := _mean_of(series, row, totals)) is not None:
-        return SeriesKey(f"{_base(key)}:avg", key.labels), mean
-    return SeriesKey(f"{key.metric}:rate", key.labels), rates(values, series.times)
+def _counts(series: SeriesSet, keys: list[SeriesKey], counters: list[int]) -> dict[int, int]:
+    """The row in the answer of the `_count` that stands beside a `_sum`."""
+    totals = {
+        (key.metric, key.labels): row for row, key in enumerate(series.keys) if key.metric.endswith("_count")
+    }
+    sums = ((n, keys[n]) for n in counters if keys[n].metric.endswith("_sum"))
+    beside = ((n, totals.get((f"{_base(key)}_count", key.labels))) for n, key in sums)
+    return {n: count for n, count in beside if count is not None}
 
 
-@dataclass(slots=True)
-class _Row:
-    key: SeriesKey
-    values: Floats
-    origin: tuple[int, ...]
+def _rated(series: SeriesSet, rows: _Rows, rated: list[int], counts: dict[int, int]) -> _Rows:
+    """The rows with these as rates; as the mean value of an observation where its count is beside."""
+    values = np.array(rows.values)
+    for at in range(0, len(rated), _BLOCK):
+        part = rated[at : at + _BLOCK]
+        values[part] = rates(values[part], series.times)
+    for n, count in counts.items():
+        number = rates(series.values[count], series.times)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values[n] = np.where(number > 0, values[n] / number, np.nan)
+    keys, said = list(rows.keys), list(rows.said)
+    for n in rated:
+        metric = f"{_base(keys[n])}:avg" if n in counts else f"{keys[n].metric}:rate"
+        keys[n] = SeriesKey(metric, keys[n].labels)
+        said[n] = meaning(keys[n])
+    return _Rows(keys, said, values, rows.origin)
 
 
 _INSTANCE = frozenset(
@@ -92,35 +143,54 @@ _INSTANCE = frozenset(
 )
 
 
-def _general(key: SeriesKey) -> SeriesKey:
-    """The series less the labels that a replaced pod changes."""
-    return SeriesKey(key.metric, tuple(pair for pair in key.labels if pair[0] not in _INSTANCE))
+def _general(labels: Labels) -> Labels:
+    """The labels less those that a replaced pod changes."""
+    return tuple(pair for pair in labels if pair[0] not in _INSTANCE)
 
 
-def _came_or_went(values: Floats) -> bool:
+def _came_or_went(values: Floats) -> npt.NDArray[np.bool_]:
     """Whether a series covers only a part of the time: its pod was started or replaced on the way."""
     known = np.isfinite(values)
-    quarter = max(len(values) // 4, 1)
-    return bool(not known[:quarter].any() or not known[-max(quarter // 4, 1) :].any())
+    quarter = max(values.shape[1] // 4, 1)
+    late = max(quarter // 4, 1)
+    return np.asarray(~known[:, :quarter].any(axis=1) | ~known[:, -late:].any(axis=1))
 
 
-def _merged(rows: list[_Row]) -> list[_Row]:
+def _merged(rows: _Rows) -> _Rows:
     """One series for pods that replaced each other: a rollout is not a service without history."""
-    groups: dict[SeriesKey, list[_Row]] = {}
-    for row in rows:
-        groups.setdefault(_general(row.key), []).append(row)
-    out = []
-    for key, members in groups.items():
-        if len(members) == 1 or not any(_came_or_went(row.values) for row in members):
-            out += members
-            continue
-        stack = np.array([row.values for row in members])
+    general: dict[Labels, Labels] = {}
+    groups: dict[tuple[str, Labels], list[int]] = {}
+    for row, key in enumerate(rows.keys):
+        labels = general.get(key.labels)
+        if labels is None:
+            labels = general[key.labels] = _general(key.labels)
+        groups.setdefault((key.metric, labels), []).append(row)
+    partly = frozenset(_passing(_came_or_went, rows.values, range(len(rows.keys))))
+    chosen: list[int] = []
+    joined: dict[int, list[int]] = {}
+    for members in groups.values():
+        if len(members) == 1 or partly.isdisjoint(members):
+            chosen += members
+        else:
+            joined[len(chosen)] = members
+            chosen.append(members[0])
+    return _joined(rows, rows.taken(chosen), joined) if joined else rows.taken(chosen)
+
+
+def _joined(rows: _Rows, chosen: _Rows, joined: dict[int, list[int]]) -> _Rows:
+    """The chosen rows with these in the place of what they join."""
+    out = _Rows(list(chosen.keys), list(chosen.said), np.array(chosen.values), list(chosen.origin))
+    for place, members in joined.items():
+        key = SeriesKey(rows.keys[members[0]].metric, _general(rows.keys[members[0]].labels))
+        stack = rows.values[members]
         known = np.isfinite(stack)
         total = np.where(known, stack, 0.0).sum(axis=0)
-        added = meaning(key).signal in {Signal.TRAFFIC, Signal.ERRORS} and key.metric.endswith(":rate")
+        said = meaning(key)
+        added = said.signal in {Signal.TRAFFIC, Signal.ERRORS} and key.metric.endswith(":rate")
         count = np.ones(len(total)) if added else np.maximum(known.sum(axis=0), 1)
-        values = np.where(known.any(axis=0), total / count, np.nan)
-        out.append(_Row(key, values, tuple(i for row in members for i in row.origin)))
+        out.keys[place], out.said[place] = key, said
+        out.values[place] = np.where(known.any(axis=0), total / count, np.nan)
+        out.origin[place] = tuple(i for row in members for i in rows.origin[row])
     return out
 
 
@@ -146,28 +216,24 @@ def prepare(series: SeriesSet) -> Prepared:
 
     Source: Prometheus documentation, "Metric types" and "rate()".
     """
-    totals = {(key.metric, key.labels): row for row, key in enumerate(series.keys)}
-    rows = []
+    named = [str(key) for key in series.keys]
     # By name, so that the order of an answer never shows in the result.
-    for row in sorted(range(len(series.keys)), key=lambda r: str(series.keys[r])):
-        converted = _convert(series, row, totals)
-        if converted is not None:
-            rows.append(_Row(converted[0], converted[1], (row,)))
-    kept = [row for row in _merged(rows) if _varies(row.values)]
-    values = np.array([row.values for row in kept]) if kept else np.empty((0, len(series.times)))
-    times, values = _coarse(series.times, values)
-    meanings = tuple(meaning(row.key) for row in kept)
+    rows = _merged(_comparable(series, sorted(range(len(named)), key=named.__getitem__)))
+    rows = rows.taken(_passing(_varies, rows.values, range(len(rows.keys))))
+    times, values = _coarse(series.times, rows.values)
     by_service: dict[str | None, list[int]] = {}
-    for index, said in enumerate(meanings):
+    for index, said in enumerate(rows.said):
         by_service.setdefault(said.service, []).append(index)
     return Prepared(
-        SeriesSet(tuple(row.key for row in kept), times, values),
-        meanings,
-        tuple(row.origin for row in kept),
+        SeriesSet(tuple(rows.keys), times, values),
+        tuple(rows.said),
+        tuple(rows.origin),
         {service: tuple(found) for service, found in by_service.items()},
     )
 
 
-def _varies(values: Floats) -> bool:
-    known = values[np.isfinite(values)]
-    return len(known) >= 3 and bool((known != known[0]).any())
+def _varies(values: Floats) -> npt.NDArray[np.bool_]:
+    """Whether there are three samples that are not all alike."""
+    known = np.isfinite(values)
+    first = np.take_along_axis(values, known.argmax(axis=1)[:, None], axis=1)
+    return np.asarray((known.sum(axis=1) >= 3) & (known & (values != first)).any(axis=1))

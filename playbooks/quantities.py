@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from playbooks.semantics import words
 
@@ -20,6 +21,7 @@ _RATE = re.compile(r":(?:rate|irate)\d*[smhd]?$")
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
+@lru_cache(maxsize=8192)
 def unit_of(metric: str) -> str:
     """The unit a metric's name states, empty where it states none."""
     name = frozenset(words(metric))

@@ -212,10 +212,26 @@ def _scope(name: frozenset[str], labels: Mapping[str, str]) -> tuple[Scope, str 
     return Scope.SERVICE, service
 
 
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What a metric's name alone tells; read once for its many series."""
+
+    words: frozenset[str]
+    signal: Signal
+    bad: int
+    counts: bool
+    counter: bool
+    tail: bool
+
+
 @lru_cache(maxsize=8192)
-def _words_of(metric: str) -> frozenset[str]:
-    """A metric's words, read once for its many series."""
-    return frozenset(words(metric))
+def _named(metric: str) -> _Named:
+    name = frozenset(words(metric))
+    signal, bad = _signal(metric, name)
+    last = metric.rsplit(":", 1)[0]
+    counter = last.endswith(("_total", "_count", "_sum", "_bucket")) and ":" not in metric
+    tail = bool(name & {"p90", "p95", "p99", "p999", "max"})
+    return _Named(name, signal, bad, last.endswith("_count"), counter, tail)
 
 
 @lru_cache(maxsize=65536)
@@ -225,12 +241,9 @@ def meaning(key: SeriesKey) -> Meaning:
     Sources: Prometheus "Metric and label naming"; OpenTelemetry semantic conventions for HTTP, RPC and
     database metrics; Gregg, the USE method; Wilkie, the RED method.
     """
-    name = _words_of(key.metric)
+    said = _named(key.metric)
     labels = dict(key.labels)
-    signal, bad = _by_code(*_signal(key.metric, name), labels)
-    scope, service = _scope(name, labels)
-    last = key.metric.rsplit(":", 1)[0]
-    counter = last.endswith(("_total", "_count", "_sum", "_bucket")) and ":" not in key.metric
-    counter = counter and not (scope is Scope.DATABASE and last.endswith("_count"))
-    tail = bool(name & {"p90", "p95", "p99", "p999", "max"})
-    return Meaning(signal, scope, bad, counter, tail, service)
+    signal, bad = _by_code(said.signal, said.bad, labels)
+    scope, service = _scope(said.words, labels)
+    counter = said.counter and not (scope is Scope.DATABASE and said.counts)
+    return Meaning(signal, scope, bad, counter, said.tail, service)

@@ -68,6 +68,20 @@ def _quantiles(values: Floats, q: tuple[float, ...]) -> Floats:
     return out
 
 
+def medians(values: Floats) -> Floats:
+    """Each row's median, the mean of its two middle samples where they are even; NaN is "no sample"."""
+    ordered = np.sort(np.where(np.isfinite(values), values, np.nan), axis=1)
+    count = np.isfinite(ordered).sum(axis=1)
+    if not values.size:
+        return np.full(len(values), np.nan)
+    low, high = np.maximum(count - 1, 0) // 2, count // 2
+    middle = [
+        np.take_along_axis(ordered, at[:, None], axis=1)[:, 0]
+        for at in (low, np.minimum(high, values.shape[1] - 1))
+    ]
+    return np.asarray((middle[0] + middle[1]) / 2.0)
+
+
 def spread(values: Floats) -> tuple[Floats, Floats]:
     """Robust centre and scale of each row, NaN ignored.
 

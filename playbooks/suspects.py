@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from operator import mul
 
 import numpy as np
 
@@ -119,6 +121,7 @@ _LEVELS = ("avg", "mean", "p50", "median", "", "p75", "p90", "p95", "p99")
 _FACTORS = {"ms": 1e-3, "%": 1e-2}
 
 
+@lru_cache(maxsize=8192)
 def _kind_of_level(metric: str) -> int:
     """How well a series shows a typical level: a mean best, then low quantiles."""
     return next((i for i, word in enumerate(_LEVELS) if word and word in metric), 4)
@@ -155,17 +158,20 @@ def _excess(
     In seconds (latency) or parts of 1 (errors) whatever the series' unit, so that services compare.
     """
     rows = _levels(prepared, prepared.rows(service, signals))
+    volumes = _volumes(prepared, service, rows)
+    known = [n for n, row in enumerate(rows) if np.isfinite(shifts.usual[row])]
+    if not known:
+        return 0.0
+    rows, volumes = [rows[n] for n in known], [volumes[n] for n in known]
     first, weights = view.template.first, view.template.weights
-    total = 0.0
-    for row, volume in zip(rows, _volumes(prepared, service, rows), strict=True):
-        if not np.isfinite(shifts.usual[row]):
-            continue
-        above = (prepared.meanings[row].bad or 1) * (prepared.series.values[row, first:] - shifts.usual[row])
-        above = np.where(np.isfinite(above), np.maximum(above - shifts.scale[row], 0.0), 0.0)
+    bad = np.array([prepared.meanings[row].bad or 1 for row in rows], dtype=np.float64)[:, None]
+    above = bad * (prepared.series.values[rows, first:] - shifts.usual[rows, None])
+    above = np.where(np.isfinite(above), np.maximum(above - shifts.scale[rows, None], 0.0), 0.0)
+    for n, volume in enumerate(volumes):
         if volume is not None:
-            above = above * np.where(np.isfinite(volume[first:]), volume[first:], 0.0)
-        total += float((above * weights).sum()) * _FACTORS.get(unit_of(prepared.series.keys[row].metric), 1.0)
-    return total
+            above[n] *= np.where(np.isfinite(volume[first:]), volume[first:], 0.0)
+    factors = (_FACTORS.get(unit_of(prepared.series.keys[row].metric), 1.0) for row in rows)
+    return float(sum(map(mul, (above * weights).sum(axis=1).tolist(), factors)))
 
 
 def _own_shares(
