@@ -62,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
         "--afterwards", type=float, default=Pace.afterwards, help="seconds recorded after (%(default)s)"
     )
     up = commands.add_parser("up", help="keep the shop running until Ctrl-C")
+    up.add_argument(
+        "scenario", metavar="SCENARIO", nargs="?", help="begin with the past and the settings it wants"
+    )
     for command in (run, up):
         shop_options(command)
     breaking = commands.add_parser("break", help="inject a scenario's fault into a shop that is up")
@@ -98,12 +101,13 @@ def options(given: argparse.Namespace) -> Options:
 def run(given: argparse.Namespace, root: Path) -> None:
     scenario = stage.scenario(given.scenario)
     pace = Pace(warm_up=given.warm_up, baseline=given.baseline, afterwards=given.afterwards)
-    record(Shop(root, options(given), say), scenario, pace, given.record)
+    record(Shop(root, options(given), say, scenario.beginning), scenario, pace, given.record)
 
 
 def up(given: argparse.Namespace, root: Path) -> None:
     SWITCH.unlink(missing_ok=True)
-    with Shop(root, options(given), say) as shop:
+    beginning = stage.scenario(given.scenario).beginning if given.scenario else None
+    with Shop(root, options(given), say, beginning) as shop:
         for name, url in shop.urls().items():
             print(f"{name:<14}{url}", flush=True)
         say("Ctrl-C ends it; `python -m tests.lab break SCENARIO` breaks it")
@@ -113,6 +117,7 @@ def up(given: argparse.Namespace, root: Path) -> None:
                 name = SWITCH.read_text().strip()
                 SWITCH.unlink()
                 scenario = stage.scenario(name)
+                scenario.arrange(shop)
                 scenario.baseline(shop, 0)
                 scenario.inject(shop)
                 say(f"{name} injected; expect {scenario.alert}")

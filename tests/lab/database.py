@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -85,11 +86,12 @@ def sizes(rows: int) -> Demand:
 class Postgres:
     """One running server."""
 
-    def __init__(self, root: Path, supervisor: Supervisor) -> None:
+    def __init__(self, root: Path, supervisor: Supervisor, settings: Mapping[str, str]) -> None:
         self.data = root / "data"
         self.port = free_port()
         self._root = root
         self._supervisor = supervisor
+        self._settings = SETTINGS | dict(settings)
         self._running: Running | None = None
 
     def dsn(self, user: str = OWNER, database: str = NAME) -> str:
@@ -114,7 +116,7 @@ class Postgres:
             env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
             cwd=self._root,
         )
-        lines = [f"{key} = '{value}'" for key, value in (SETTINGS | {"port": str(self.port)}).items()]
+        lines = [f"{key} = '{value}'" for key, value in (self._settings | {"port": str(self.port)}).items()]
         with (self.data / "postgresql.conf").open("a") as file:
             file.write("\n".join(lines) + "\n")
         argv = [require("postgres"), "-D", str(self.data)]

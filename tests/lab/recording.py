@@ -58,6 +58,7 @@ def wait_for_alert(shop: Shop, alert: str, since: datetime, patience: float) -> 
 
 def play(shop: Shop, scenario: Scenario, pace: Pace, case: Path) -> Notes:
     """The whole incident, up to the last moment at which the shop must be alive."""
+    scenario.arrange(shop)
     shop.progress(f"warming up for {pace.warm_up:.0f} s")
     shop.wait(pace.warm_up)
     start = utc_now()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,6 +58,15 @@ class Commit:
     diff: str | None
 
 
+@dataclass(frozen=True)
+class Past:
+    """A commit that lies behind the shop when it starts, some days ago."""
+
+    message: str
+    days: float
+    edits: tuple[Edit, ...]
+
+
 class EditError(Exception):
     """The text to be replaced is not in the file: the scenario and the shop's sources have drifted apart."""
 
@@ -95,8 +105,8 @@ class Repository:
         )
         return done.stdout
 
-    def build_history(self, manifests: dict[str, str], now: datetime) -> str:
-        """Commit the shop's past; gives the commit everything is first deployed from."""
+    def build_history(self, manifests: dict[str, str], now: datetime, more: tuple[Past, ...] = ()) -> str:
+        """Commit the shop's past, and what `more` a scenario wants; gives the commit first deployed from."""
         for message, days, prefixes in HISTORY:
             for path in sorted(SOURCE.rglob("*")):
                 name = path.relative_to(SOURCE).as_posix()
@@ -106,6 +116,9 @@ class Repository:
                 for name, text in manifests.items():
                     self._write(f"deploy/{name}.yaml", text)
             self._commit(message, now - timedelta(days=days))
+        for past in more:
+            self._apply(past.edits)
+            self._commit(past.message, now - timedelta(days=past.days))
         return self.head()
 
     def _write(self, name: str, text: str) -> None:
@@ -122,13 +135,16 @@ class Repository:
         return self._git("rev-parse", "HEAD").strip()
 
     def commit(self, message: str, edits: list[Edit]) -> str:
+        self._apply(edits)
+        return self._commit(message, datetime.now(UTC))
+
+    def _apply(self, edits: Iterable[Edit]) -> None:
         for edit in edits:
             path = self.root / edit.path
             text = path.read_text() if edit.old else ""
             if edit.old not in text:
                 raise EditError(f"{edit.path} does not contain: {edit.old!r}")
             self._write(edit.path, text.replace(edit.old, edit.new, 1) if edit.old else edit.new)
-        return self._commit(message, datetime.now(UTC))
 
     def tree(self, sha: str) -> Path:
         """The checked-out tree of a commit."""

@@ -9,21 +9,20 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-import psycopg
-
 from tests.lab import loadgen, provider
 from tests.lab.cluster import MEMORY_LIMIT_BYTES, NAMESPACE, Cluster, Pod, manifest
 from tests.lab.database import Postgres, sizes
+from tests.lab.jobs import Jobs
 from tests.lab.monitoring import Levels, Monitoring, Target
 from tests.lab.peers import write_registry
 from tests.lab.podmetrics import PodMetrics, resident_bytes
-from tests.lab.repository import Edit, Repository
+from tests.lab.repository import Edit, Past, Repository
 from tests.lab.service import Spec
 from tests.lab.supervisor import Running, StartError, Supervisor, answers, free_port, tail, wait_until
 from tests.lab.telemetry import iso
@@ -50,6 +49,14 @@ class Options:
     rate: float = 7.0
     sampling: float = 0.4
     levels: Levels = field(default_factory=Levels)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """How a shop differs before it starts: commits that lie behind it, and the database server's settings."""
+
+    past: tuple[Past, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,11 +90,14 @@ def utc_now() -> datetime:
 class Shop:
     """A running shop; a context manager that leaves nothing behind."""
 
-    def __init__(self, root: Path, options: Options, progress: Progress) -> None:
+    def __init__(
+        self, root: Path, options: Options, progress: Progress, beginning: Beginning | None = None
+    ) -> None:
         root.chmod(0o711)  # the database's own user has to get through
         self.root = root
         self.options = options
         self.progress = progress
+        self.beginning = beginning or Beginning()
         self.changes: list[Change] = []
         self.deployed: dict[str, Deployed] = {}
         for name in ("logs", "telemetry", "specs"):
@@ -95,14 +105,14 @@ class Shop:
         self.supervisor = Supervisor(root / "logs")
         self.repository = Repository(root / "repository", root / "trees")
         self.cluster = Cluster(utc_now, options.seed)
-        self.postgres = Postgres(root / "postgres", self.supervisor)
+        self.postgres = Postgres(root / "postgres", self.supervisor, self.beginning.settings)
+        self.jobs = Jobs(self.postgres.dsn())
         self.monitoring = Monitoring(root / "monitoring", self.supervisor, options.levels)
         self.inbox = Inbox()
         self.pod_metrics = PodMetrics(self._pods)
         self.demand = loadgen.Demand(**(sizes(options.rows).__dict__ | {"rate": options.rate}))
         self._registry = root / "registry.json"
         self._urls: dict[str, str] = {}
-        self._held: list[psycopg.Connection[tuple[object, ...]]] = []
 
     def __enter__(self) -> Shop:
         try:
@@ -120,7 +130,8 @@ class Shop:
 
     def _start(self) -> None:
         began = time.monotonic()
-        commit = self.repository.build_history({name: manifest(name) for name in FIRST_VERSIONS}, utc_now())
+        manifests = {name: manifest(name) for name in FIRST_VERSIONS}
+        commit = self.repository.build_history(manifests, utc_now(), self.beginning.past)
         self.progress("starting PostgreSQL")
         self.postgres.start()
         self.postgres.migrate(self.repository.root / "migrations")
@@ -137,8 +148,7 @@ class Shop:
         self.progress(f"the shop is up after {time.monotonic() - began:.0f} s")
 
     def stop(self) -> None:
-        for session in self._held:
-            session.close()
+        self.jobs.stop()
         self.supervisor.stop_all()
         self.inbox.stop()
         self.pod_metrics.stop()
@@ -261,13 +271,6 @@ class Shop:
         self.monitoring.remove_target(old.pod.name)
         self.supervisor.stop(old.process)
         self.progress(f"rolled out {service} {version}")
-
-    def hold_open(self, application: str, statements: list[str]) -> None:
-        """Somebody else's session: begins a transaction, runs the statements and then just sits there."""
-        session = psycopg.connect(self.postgres.dsn(), application_name=application)
-        self._held.append(session)
-        for statement in statements:
-            session.execute(statement.encode())
 
     def wait(self, seconds: float) -> None:
         """Let the shop run; a process that ends by itself ends the run."""

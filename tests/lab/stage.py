@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from tests.lab.casefile import Truth
-from tests.lab.shop import Shop
+from tests.lab.shop import Beginning, Shop
 
 
 class Scenario:
@@ -20,6 +20,10 @@ class Scenario:
     name: ClassVar[str]
     about: ClassVar[str]
     alert: ClassVar[str] = "CheckoutLatencyHigh"
+    beginning: ClassVar[Beginning] = Beginning()
+
+    def arrange(self, shop: Shop) -> None:
+        """What is already so when recording begins: asked of the running shop before it has warmed up."""
 
     def baseline(self, shop: Shop, seconds: float) -> None:
         """The time before: innocent changes belong here."""

@@ -28,7 +28,7 @@ class LockChain(Scenario):
         shop.wait(0.1 * seconds)
 
     def inject(self, shop: Shop) -> None:
-        shop.hold_open(
+        shop.jobs.hold_open(
             "order-archive",
             [
                 "LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE",
