@@ -144,17 +144,6 @@ class Postgres:
             if known:
                 connection.execute("CREATE EXTENSION hypopg")
 
-    def migrate(self, directory: Path) -> None:
-        for path in sorted(directory.glob("*.sql")):
-            self._psql("--file", str(path))
-
-    def _psql(self, *arguments: str) -> None:
-        subprocess.run(
-            [require("psql"), "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", self.dsn(), *arguments],
-            check=True,
-            capture_output=True,
-        )
-
     def load(self, rows: int) -> None:
         """Fill all tables; `rows` is the number of orders and the rest is in proportion."""
         demand = sizes(rows)

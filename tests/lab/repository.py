@@ -6,13 +6,15 @@ tests/lab/sources is the state before any scenario; scenarios commit edits on to
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tests.lab.frameworks import PLAIN_SQL, Framework
 from tests.lab.programs import require
 from tests.lab.telemetry import iso
 
@@ -67,8 +69,39 @@ class Past:
     edits: tuple[Edit, ...]
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """How a shop differs before it starts: the commits that lie behind it, how its schema is kept, and the
+    database server's settings."""
+
+    past: tuple[Past, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    framework: Framework = PLAIN_SQL
+
+
 class EditError(Exception):
     """The text to be replaced is not in the file: the scenario and the shop's sources have drifted apart."""
+
+
+def shop_files(framework: Framework) -> dict[str, Path]:
+    """The shop's sources by their path in its repository, its schema as `framework` keeps it."""
+    files: dict[str, Path] = {}
+    base = SOURCE if framework is PLAIN_SQL else framework.files
+    for root in (SOURCE, base):
+        for path in root.rglob("*"):
+            name = path.relative_to(root).as_posix()
+            other = root is not base and name.startswith("migrations/")
+            if path.is_file() and "__pycache__" not in name and not other:
+                files[name] = path
+    return files
+
+
+def _step(name: str) -> str:
+    """Which step of the plain history a framework's file belongs to; its settings come with the first."""
+    if name.startswith(("services/", "README")):
+        return ""
+    number = re.search(r"(?:^|/)(\d{4})_", name)
+    return f"migrations/{number[1] if number else '0001'}"
 
 
 class Repository:
@@ -105,18 +138,21 @@ class Repository:
         )
         return done.stdout
 
-    def build_history(self, manifests: dict[str, str], now: datetime, more: tuple[Past, ...] = ()) -> str:
-        """Commit the shop's past, and what `more` a scenario wants; gives the commit first deployed from."""
+    def build_history(
+        self, manifests: dict[str, str], now: datetime, beginning: Beginning | None = None
+    ) -> str:
+        """Commit the shop's past, and what a scenario adds to it; gives the commit first deployed from."""
+        beginning = beginning or Beginning()
+        files = shop_files(beginning.framework)
         for message, days, prefixes in HISTORY:
-            for path in sorted(SOURCE.rglob("*")):
-                name = path.relative_to(SOURCE).as_posix()
-                if path.is_file() and "__pycache__" not in name and name.startswith(prefixes):
+            for name, path in sorted(files.items()):
+                if name.startswith(prefixes) or _step(name) in prefixes:
                     self._write(name, path.read_text())
             if "deploy" in prefixes:
                 for name, text in manifests.items():
                     self._write(f"deploy/{name}.yaml", text)
             self._commit(message, now - timedelta(days=days))
-        for past in more:
+        for past in beginning.past:
             self._apply(past.edits)
             self._commit(past.message, now - timedelta(days=past.days))
         return self.head()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.lab.jobs import Jobs
 from tests.lab.monitoring import Levels, Monitoring, Target
 from tests.lab.peers import write_registry
 from tests.lab.podmetrics import PodMetrics, resident_bytes
-from tests.lab.repository import Edit, Past, Repository
+from tests.lab.repository import Beginning, Edit, Repository
 from tests.lab.service import Spec
 from tests.lab.supervisor import Running, StartError, Supervisor, answers, free_port, tail, wait_until
 from tests.lab.telemetry import iso
@@ -49,14 +49,6 @@ class Options:
     rate: float = 7.0
     sampling: float = 0.4
     levels: Levels = field(default_factory=Levels)
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """How a shop differs before it starts: commits that lie behind it, and the database server's settings."""
-
-    past: tuple[Past, ...] = ()
-    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,10 +123,10 @@ class Shop:
     def _start(self) -> None:
         began = time.monotonic()
         manifests = {name: manifest(name) for name in FIRST_VERSIONS}
-        commit = self.repository.build_history(manifests, utc_now(), self.beginning.past)
+        commit = self.repository.build_history(manifests, utc_now(), self.beginning)
         self.progress("starting PostgreSQL")
         self.postgres.start()
-        self.postgres.migrate(self.repository.root / "migrations")
+        self.migrate(commit)
         self.progress(f"loading {self.options.rows:,} orders and what belongs to them")
         self.postgres.load(self.options.rows)
         self.progress("starting Prometheus, Alertmanager and the five services")
@@ -245,6 +237,14 @@ class Shop:
 
     def commit(self, message: str, edits: list[Edit]) -> str:
         return self.repository.commit(message, edits)
+
+    def migrate(self, commit: str) -> None:
+        """Apply the migrations of a commit that are not yet applied.
+
+        Raises:
+            MigrationError: one failed; those after it were not tried.
+        """
+        self.beginning.framework.apply(self.repository.tree(commit), self.postgres.dsn())
 
     def roll_out(self, service: str, version: str, commit: str, kind: str = "deploy") -> None:
         """Replace a service's process by one that runs another commit."""

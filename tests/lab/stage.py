@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from tests.lab.casefile import Truth
-from tests.lab.shop import Beginning, Shop
+from tests.lab.repository import Beginning
+from tests.lab.shop import Shop
 
 
 class Scenario:

@@ -7,25 +7,43 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from pglast import parse_sql  # type: ignore[import-untyped] # it ships no types
 
 from tests.lab.cluster import manifest
 from tests.lab.conformance import TELLING
 from tests.lab.loadgen import Demand
 from tests.lab.monitoring import Levels, rules
 from tests.lab.provider import Pace
-from tests.lab.repository import Edit, Repository
+from tests.lab.repository import Beginning, Edit, Repository
 from tests.lab.shop import FIRST_VERSIONS, Options, Shop
 from tests.lab.stage import NoSuchScenarioError, Scenario, scenario, scenarios
 
 NAMES = list(scenarios())
 
 
+class Work:
+    """Other people's sessions, which a rehearsal reads and does not run."""
+
+    def hold_open(self, application: str, statements: list[str]) -> None:
+        assert application
+        assert all(parse_sql(statement) for statement in statements)
+
+    def run(self, application: str, statements: list[str]) -> None:
+        self.hold_open(application, statements)
+
+    def repeat(self, application: str, statement: str, seconds: float) -> None:
+        assert seconds > 0
+        self.hold_open(application, [statement])
+
+
 class Rehearsal:
     """The shop as a scenario sees it, with a real repository and nothing running."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, beginning: Beginning) -> None:
         self.repository = Repository(root / "repository", root / "trees")
-        self.repository.build_history({"cart": manifest("cart")}, datetime.now(UTC))
+        self.repository.build_history({"cart": manifest("cart")}, datetime.now(UTC), beginning)
+        self.jobs = Work()
+        self.migrated: list[str] = []
         self.options = Options()
         self.demand = Demand()
         self.deployed: list[tuple[str, str, str]] = []
@@ -48,9 +66,8 @@ class Rehearsal:
     def set_provider_pace(self, pace: Pace) -> None:
         assert pace.seconds > 0
 
-    def hold_open(self, application: str, statements: list[str]) -> None:
-        assert application
-        assert statements
+    def migrate(self, commit: str) -> None:
+        self.migrated.append(commit)
 
 
 @dataclass(frozen=True)
@@ -63,8 +80,10 @@ class Rehearsed:
 
 @pytest.fixture(scope="module", params=NAMES)
 def rehearsed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
-    rehearsal, played = Rehearsal(tmp_path_factory.mktemp("shop")), scenario(request.param)
+    played = scenario(request.param)
+    rehearsal = Rehearsal(tmp_path_factory.mktemp("shop"), played.beginning)
     shop = cast(Shop, rehearsal)
+    played.arrange(shop)
     played.baseline(shop, 600)
     played.inject(shop)
     played.after_alert(shop)
