@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from pglast import parse_sql  # type: ignore[import-untyped] # it ships no types
+from pglast import parse_sql
 
 from tests.lab.cluster import manifest
 from tests.lab.conformance import TELLING
