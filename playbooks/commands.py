@@ -23,8 +23,8 @@ PLACEHOLDER = re.compile(r"\{(?P<name>[a-z_]+)(?::(?P<form>ident|literal|sql|lab
 FACTS = frozenset(
     {
         "application", "build", "callee", "change", "columns", "commit", "container", "database", "ddl",
-        "ddl_undo", "entity", "host", "index", "migration_path", "migration_text", "namespace", "node", "pid", "pod",
-        "queryid", "rows", "schema", "service", "statement", "table", "version", "workload",
+        "ddl_undo", "entity", "host", "index", "migration_path", "migration_text", "namespace", "node", "pid",
+        "pod", "queryid", "rows", "schema", "service", "statement", "table", "version", "workload",
     }
 )  # fmt: skip
 """Every name a template may use."""

@@ -210,7 +210,7 @@ def missing_facts(missing: MissingIndex) -> dict[str, str]:
 
 
 def _build(gain: IndexGain | None) -> dict[str, str]:
-    """How large the index becomes and how long its build takes, in order of magnitude, as far as estimated."""
+    """How large the index becomes and how long its build takes, roughly, as far as estimated."""
     if gain is None or not gain.bytes_estimate:
         return {}
     seconds = gain.build_seconds_estimate
