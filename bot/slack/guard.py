@@ -19,6 +19,8 @@ Block = dict[str, JsonValue]
 MOST_TEXT: Final = 3_900
 """Slack advises 4,000 characters for a message's own text."""
 
+_NO_TEXT: Final = "firstcause"
+"""What a notification says of blocks that came without a text."""
 _CONTROL = re.compile(r"<([^<>\n]{0,3100})>|<")
 _LINK = re.compile(r"https?://[^\s|<>]+(?:\|[^|<>]*)?", re.IGNORECASE)
 _DATE = re.compile(r"!date\^\d{1,12}\^[^<>^|]{1,200}(?:\^https?://[^\s|<>^]+)?\|[^|<>]{1,200}")
@@ -52,7 +54,8 @@ def guarded(text: str, blocks: Sequence[Block] = (), mentions: Collection[str] =
         MentionError: a structure mentions more than one person, or leads to something else than a page.
     """
     return Guarded(
-        text=cut(clean(text, mentions), MOST_TEXT), blocks=tuple(_block(each, mentions) for each in blocks)
+        text=cut(clean(text, mentions), MOST_TEXT) or _NO_TEXT,
+        blocks=tuple(_block(each, mentions) for each in blocks),
     )
 
 

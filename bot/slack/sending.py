@@ -38,7 +38,7 @@ from pydantic import ValidationError
 
 from bot.desk import Body, Later, Never, Outgoing, Sent
 from bot.slack.calls import Failed, How, broken, called, refused
-from bot.slack.guard import Block, Guarded, MentionError, guarded
+from bot.slack.guard import Block, Guarded, MentionError, clean, guarded
 from bot.slack.looking import Looking, Places
 from connectors.contract import Frozen, Instant
 
@@ -236,7 +236,7 @@ class SlackSender:
         ticket = self._uploaded(payload, content)
         if isinstance(ticket, Failed):
             return ticket
-        comment = guarded(payload.comment, (), payload.mentions).text
+        comment = clean(payload.comment, payload.mentions)
         answer = called(
             lambda: self._client.files_completeUploadExternal(
                 files=[{"id": ticket, "title": payload.title or payload.filename}],
