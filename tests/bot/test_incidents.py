@@ -28,6 +28,7 @@ THOROUGH = [
 """One of each verdict: what is said of running twice and of being killed does not depend on the incident."""
 
 LACKING = {
+    "invalid-index": ("orders", "external_reference"),
     "missing-index-after-deploy": ("orders", "customer_email"),
 }
 """The table and the columns that the proposed index must be on."""
@@ -140,6 +141,15 @@ def test_the_proposed_index_is_on_the_table_and_columns_that_lack_one(name: str,
     step = first["next_step"]
     assert isinstance(step, dict)
     assert f"ON public.{table} ({columns})" in step["command"]
+
+
+def test_an_invalid_index_is_named_as_one(state: Path) -> None:
+    document = found(ROOT / "tests" / "incidents" / "invalid-index", state)
+    evidence, first = document["evidence"], proposals(document)[0]
+    assert isinstance(evidence, dict)
+    assert isinstance(first["evidence"], list)
+    said = [str(evidence[one]["value"]) for one in first["evidence"]]
+    assert any("orders_external_reference_key on orders" in one and "is INVALID" in one for one in said)
 
 
 WELL = [incident for incident in INCIDENTS if truth(incident).get("cause") not in DATABASE_CAUSES]
