@@ -78,7 +78,18 @@ def opened(record: Record, thread: str) -> Iterator[Run]:
         memory = _IN_MEMORY.setdefault(record, InMemorySaver())
         yield Run(machine(memory), memory, thread)
         return
-    assert record.path is not None
-    with closing(connect(record.path)) as connection:
-        saver = SqliteSaver(connection)
+    with _saver(record) as saver:
         yield Run(machine(saver), saver, thread)
+
+
+@contextmanager
+def _saver(record: Store) -> Iterator[BaseCheckpointSaver[str]]:
+    """Checkpoints where the record is: in its file, or on its server."""
+    if record.path is not None:
+        with closing(connect(record.path)) as connection:
+            yield SqliteSaver(connection)
+        return
+    from bot.server_checkpoints import saver_on_server
+
+    with saver_on_server(record.database) as saver:
+        yield saver

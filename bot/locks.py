@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,7 @@ def held_on_server(database: Database, thread: str) -> Iterator[None]:
         BusyError: another process holds it.
     """
     from sqlalchemy import text
+    from sqlalchemy.exc import SQLAlchemyError
 
     key = {"key": int.from_bytes(bytes.fromhex(digest(thread.encode())[:16]), signed=True)}
     with database.session() as connection:
@@ -56,7 +57,8 @@ def held_on_server(database: Database, thread: str) -> Iterator[None]:
         try:
             yield
         finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+            with suppress(SQLAlchemyError):  # a connection that is gone holds no lock any more
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
 
 
 @contextmanager

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from bot.desk import AuditKind
 from bot.store.tables import audit, audit_bodies, audit_head, written
 from connectors.contract import digest
+
+_HEAD = select(audit_head.c.seq, audit_head.c.hash).with_for_update()
+_ENTRY = audit.insert()
+_BODY = audit_bodies.insert()
+_NEW_HEAD = audit_head.update().values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,11 @@ class Entry:
     @property
     def hash(self) -> str:
         """What the next entry holds as `previous`."""
-        return digest(canonical(asdict(self)))
+        return digest(canonical(self.row()))
+
+    def row(self) -> dict[str, Any]:
+        """The entry as the table holds it, without its own hash."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def canonical(value: object) -> bytes:
@@ -58,7 +67,7 @@ def append(connection: Connection, facts: Sequence[Fact]) -> None:
     """
     if not facts:
         return
-    head = connection.execute(select(audit_head).with_for_update()).one()
+    head = connection.execute(_HEAD).one()
     seq, previous = head.seq, head.hash
     entries: list[dict[str, Any]] = []
     bodies: list[dict[str, Any]] = []
@@ -68,8 +77,8 @@ def append(connection: Connection, facts: Sequence[Fact]) -> None:
         name = fact.incident.replace("\0", "?").encode("utf-8", "replace").decode()
         entry = Entry(seq, written(fact.at), fact.kind.value, name, digest(body), previous)
         previous = entry.hash
-        entries.append(asdict(entry) | {"hash": previous})
+        entries.append(entry.row() | {"hash": previous})
         bodies.append({"seq": seq, "body": body.decode()})
-    connection.execute(audit.insert(), entries)
-    connection.execute(audit_bodies.insert(), bodies)
-    connection.execute(audit_head.update().values(seq=seq, hash=previous))
+    connection.execute(_ENTRY, entries)
+    connection.execute(_BODY, bodies)
+    connection.execute(_NEW_HEAD, {"new_seq": seq, "new_hash": previous})

@@ -11,11 +11,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, make_url, select
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -69,6 +70,11 @@ class Database:
     def embedded(self) -> bool:
         """Whether this is a SQLite file."""
         return self.path is not None
+
+    @property
+    def conninfo(self) -> str:
+        """How libpq is told of the server; holds the password."""
+        return self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -127,13 +133,17 @@ class Database:
 
 def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row; False where one of the table's keys is taken: what was there stands."""
-    if connection.dialect.name == "sqlite":
-        done = connection.execute(sqlite_insert(table).values(values).on_conflict_do_nothing())
-    else:
-        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+    return connection.execute(_insert_new(connection.dialect.name, table), values).rowcount == 1
 
-        done = connection.execute(postgresql_insert(table).values(values).on_conflict_do_nothing())
-    return done.rowcount == 1
+
+@cache
+def _insert_new(dialect: str, table: Table) -> Insert:
+    """Made once: SQLAlchemy takes longer to build a statement than SQLite to run it."""
+    if dialect == "sqlite":
+        return sqlite_insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+    return postgresql_insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 def engine_of_file(path: Path) -> Engine:

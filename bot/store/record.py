@@ -6,19 +6,22 @@ Answers are kept as bytes with their hash; bytes that no longer match it are no 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, select
+from pydantic import JsonValue
+from sqlalchemy import Connection, RowMapping, Select, bindparam, select
 
+from bot.desk import AuditKind
 from bot.errors import BadInputError
 from bot.locks import held, held_on_server
+from bot.store.chain import Fact, append
 from bot.store.engine import Database, StoreDamagedError, Where, insert_new
 from bot.store.opening import database_of, locks_of
-from bot.store.tables import answers, investigations, labels, weighings
+from bot.store.tables import answers, incidents, investigations, labels, weighings
 from connectors import codec
 from connectors.contract import Question, Reading, Unavailable, digest
 from connectors.errors import UndecodableAnswerError
@@ -33,7 +36,17 @@ from playbooks.model import Incident
 _UNANSWERED: dict[str, Any] = {
     "reason": None, "retry": 0, "query": "", "at": None, "notes": "[]", "sha256": "", "answer": None,
 }  # fmt: skip
+_INCIDENT = (
+    select(incidents.c.id)
+    .where(incidents.c.thread == bindparam("of"))
+    .order_by(incidents.c.n.desc())
+    .limit(1)
+)
 _ANSWER = select(*(each for each in answers.c if each.name != "answer"))
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _row_of_reading(reading: Reading) -> dict[str, Any]:
@@ -45,6 +58,14 @@ def _row_of_reading(reading: Reading) -> dict[str, Any]:
         "sha256": reading.sha256,
         "answer": codec.encode(reading.answer),
     }
+
+
+def _told_of(question: Question, answer: Answered) -> dict[str, JsonValue]:
+    """What the audit tells of a question: what was asked, what was sent, and the answer's hash."""
+    asked: dict[str, JsonValue] = {"question": question.key(), "source": answer.source.value}
+    if isinstance(answer, Unavailable):
+        return asked | {"unavailable": answer.reason}
+    return asked | {"query": answer.query, "as_of": answer.at.isoformat(), "sha256": answer.sha256}
 
 
 def _reading_of(question: Question, row: RowMapping, stored: bytes) -> Answered:
@@ -69,13 +90,14 @@ def _reading_of(question: Question, row: RowMapping, stored: bytes) -> Answered:
 class Store:
     """A record in SQLite or PostgreSQL. Several processes may use it; `alone` keeps them off one thread."""
 
-    def __init__(self, where: Where | Database) -> None:
-        """Open the store.
+    def __init__(self, where: Where | Database, now: Callable[[], datetime] = _utc_now) -> None:
+        """Open the store. `now` dates what the audit tells.
 
         Raises:
             BadInputError: it cannot be used.
         """
         self.database = database_of(where)
+        self._now = now
         self._loaded: dict[tuple[str, str], Reading] = {}
 
     @property
@@ -124,7 +146,8 @@ class Store:
             values = {"source": answer.source.value, "reason": answer.reason, "retry": int(answer.retry)}
         row = _UNANSWERED | {"thread": thread, "id": name, "question": question.key()} | values
         with self._writing() as connection:
-            insert_new(connection, answers, row)
+            if insert_new(connection, answers, row):
+                self._told(connection, AuditKind.QUESTION, thread, _told_of(question, answer))
         if isinstance(answer, Reading):
             self._loaded.setdefault((thread, name), answer)
         return name
@@ -153,7 +176,9 @@ class Store:
         data = weighing_bytes(weighing)
         name = weighing_id(data)
         with self._writing() as connection:
-            insert_new(connection, weighings, {"thread": thread, "id": name, "body": data})
+            if insert_new(connection, weighings, {"thread": thread, "id": name, "body": data}):
+                told: dict[str, JsonValue] = {"weighing": name, "verdict": str(weighing.verdict)}
+                self._told(connection, AuditKind.WEIGHING, thread, told)
         return name
 
     def get_weighing(self, thread: str, weighing: str) -> Weighing:
@@ -217,6 +242,13 @@ class Store:
     def _writing(self) -> Iterator[Connection]:
         with self._sound(), self.database.writing() as connection:
             yield connection
+
+    def _told(
+        self, connection: Connection, kind: AuditKind, thread: str, body: Mapping[str, JsonValue]
+    ) -> None:
+        """Have the audit tell it, of the desk's incident where the investigation is of one."""
+        incident = connection.execute(_INCIDENT, {"of": thread}).scalar_one_or_none() or thread
+        append(connection, [Fact(kind, incident, {"thread": thread, **body}, self._now())])
 
     @contextmanager
     def _sound(self) -> Iterator[None]:

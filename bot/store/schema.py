@@ -40,13 +40,25 @@ GUARDS = {
 
 
 def make(connection: Connection, version: int) -> None:
-    """Bring the tables to this version, inside the caller's transaction."""
+    """Bring the tables from this version to the present one, inside the caller's transaction."""
     if version == 0:
         METADATA.create_all(connection)
         for statement in GUARDS[connection.dialect.name]:
             connection.exec_driver_sql(statement)
         connection.execute(audit_head.insert().values(one=1, seq=0, hash=GENESIS))
-        connection.exec_driver_sql(_VERSION_TABLE)
-        connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{VERSION:04}')")  # noqa: S608  own number
-    else:
-        raise NotImplementedError
+        _stamp(connection, VERSION)
+        return
+    if version == 1:
+        _stamp(connection, 1)  # that version did not know Alembic
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "bot.store:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _stamp(connection: Connection, version: int) -> None:
+    connection.exec_driver_sql(_VERSION_TABLE)
+    connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{version:04}')")  # noqa: S608  own number

@@ -113,7 +113,7 @@ labels = _table(
     Column("n", NUMBER, primary_key=True),
     _of_thread(),
     Column("body", Text, nullable=False),
-    UniqueConstraint("thread", "body", name="labels_of_thread"),
+    UniqueConstraint("thread", "body"),
 )
 
 changes = _table(

@@ -25,14 +25,18 @@ QUESTIONS = (*sweep(INCIDENT, tuple(Source)), StatementPlan(database="shop", que
 SEAL = Seal(closed_at=NOW, weighing="w1", not_asked=("logs",), spent_seconds=1.5)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(
+    params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("store"))]
+)
 def record(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Record]:
     if request.param == "memory":
         kept: Record = MemoryRecord()
         kept.open(THREAD, INCIDENT)
         yield kept
         return
-    with Store(tmp_path / "store.db") as store:
+    at_server = request.param == "postgresql"
+    where = request.getfixturevalue("server_url") if at_server else tmp_path / "store.db"
+    with Store(where) as store:
         store.open(THREAD, INCIDENT)
         yield store
 

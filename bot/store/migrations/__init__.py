@@ -1,0 +1,1 @@
+"""How an older store becomes a newer one: one file a step, none of them ever changed again."""
