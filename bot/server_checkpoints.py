@@ -1,4 +1,4 @@
-"""The machine's checkpoints on a PostgreSQL server. Imports langgraph: import it late, after `bot.checkpoints`."""
+"""The machine's checkpoints on a PostgreSQL server. Imports langgraph: import it late."""
 
 from __future__ import annotations
 
