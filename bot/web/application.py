@@ -80,7 +80,7 @@ def application(fields: ServeFields, parts: Parts) -> FastAPI:
 
 
 def _mount_intake(app: FastAPI, fields: ServeFields, parts: Parts) -> None:
-    intake = Intake(parts.desk, parts.measures)
+    intake = Intake(parts.desk, parts.measures, parts.patience_seconds)
     if fields.pagerduty is not None:
         secrets = [each.get_secret_value() for each in fields.pagerduty.secrets]
         signed = _made("serve.pagerduty.secrets", lambda: pagerduty.PagerDutyReader(secrets, parts.now))

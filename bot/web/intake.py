@@ -23,9 +23,9 @@ _OUTCOMES = {401: "stranger", 408: "slow", 413: "too_large", 503: "unavailable"}
 class Intake:
     """Keeps what readers read, and counts how it went."""
 
-    def __init__(self, desk: Desk, measures: Measures) -> None:
+    def __init__(self, desk: Desk, measures: Measures, patience_seconds: float) -> None:
         self._desk = desk
-        self._keeping = Keeping(desk)
+        self._keeping = Keeping(desk, patience_seconds)
         self._measures = measures
 
     def endpoint(self, kind: DeliveryKind, read: Reader) -> Endpoint:

@@ -19,8 +19,6 @@ from bot.web.bodies import unavailable
 log = logging.getLogger(__name__)
 
 MOST_TOGETHER = 64
-PATIENCE_SECONDS = 3.0
-"""How long a delivery waits for the store: PagerDuty waits five seconds for the answer."""
 
 
 @dataclass(eq=False)
@@ -30,9 +28,9 @@ class _Waiting:
 
 
 class Keeping:
-    """Keeps what comes in on one event loop."""
+    """Keeps what comes in on one event loop; PagerDuty, for one, waits five seconds for its answer."""
 
-    def __init__(self, desk: Desk, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, desk: Desk, patience_seconds: float) -> None:
         self._desk = desk
         self._patience = patience_seconds
         self._waiting: list[_Waiting] = []

@@ -12,22 +12,28 @@ from prometheus_client.registry import Collector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _ACK_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 5.0, 10.0)
+_BY_STATE = frozenset({"jobs", "messages", "incidents"})
 _LONG_BUCKETS = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 
 class _DeskCounts(Collector):
-    """The store's counts as they were last read."""
+    """The store's counts as they were last read: "jobs_waiting" is firstcause_jobs{state="waiting"}."""
 
     def __init__(self) -> None:
         self.counts: Mapping[str, float] = {}
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        family = GaugeMetricFamily(
-            "firstcause_desk", "Jobs, messages and incidents of the store by state.", labels=["what"]
-        )
-        for what, value in sorted(self.counts.items()):
-            family.add_metric([what], value)
-        yield family
+        families: dict[str, GaugeMetricFamily] = {}
+        for name, value in sorted(self.counts.items()):
+            kind, _, state = name.partition("_")
+            if kind not in _BY_STATE or state.endswith("_seconds"):
+                yield GaugeMetricFamily(f"firstcause_{name}", "Of the store.", value=value)
+                continue
+            family = families.setdefault(
+                kind, GaugeMetricFamily(f"firstcause_{kind}", f"The store's {kind}.", labels=["state"])
+            )
+            family.add_metric([state], value)
+        yield from families.values()
 
 
 class Measures:

@@ -69,7 +69,7 @@ class PagerDutyReader:
         kind = event.get("event_type")
         if kind == "pagey.ping":
             return "PagerDuty's test event arrived, and its signature is right"
-        if kind not in PAGERDUTY_EVENTS:
+        if not isinstance(kind, str) or kind not in PAGERDUTY_EVENTS:
             return f"no use for events of the type {one_line(str(kind), 60)}"
         clean = keepable({"event": dict(event)})
         assert isinstance(clean, dict)

@@ -37,6 +37,7 @@ class Parts:
     """The parts. `ready` are further checks of /readyz: a name, and what is wrong ("" for nothing).
 
     `routes` are further endpoints (Slack's over HTTP); `measures` are counted by whoever has them.
+    `patience_seconds`: how long a delivery waits for the store before its sender is asked to come again.
     """
 
     desk: Desk
@@ -45,3 +46,4 @@ class Parts:
     routes: Sequence[BaseRoute] = ()
     measures: Measures = field(default_factory=lambda: Measures(version("firstcause")))
     now: Callable[[], datetime] = utc_now
+    patience_seconds: float = 3.0
