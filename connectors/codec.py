@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from connectors.answers import Answer, LogRecord, LogSet, SeriesKey, SeriesSet, SpanSet
 from connectors.contract import Frozen
@@ -32,10 +33,11 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """An answer taken apart: what goes into the header, and the arrays."""
+    """An answer taken apart: what goes into the header (`plain`: text alone), and the arrays."""
 
     fields: Mapping[str, object]
     arrays: Mapping[str, Array]
+    plain: bool = False
 
 
 def canonical(answer: Answer) -> bytes:
@@ -95,16 +97,28 @@ def from_canonical(data: bytes) -> Answer:
 def _chunks(answer: Answer) -> Iterator[Buffer]:
     parts = _taken_apart(answer)
     shapes = {name: [array.dtype.str, list(array.shape)] for name, array in parts.arrays.items()}
-    header = json.dumps(
-        {"type": type(answer).__name__, "fields": parts.fields, "arrays": shapes},
-        sort_keys=True,
-        separators=(",", ":"),
-    ).encode("ascii")
+    header = _header({"type": type(answer).__name__, "fields": parts.fields, "arrays": shapes}, parts.plain)
     arrays = [np.ascontiguousarray(parts.arrays[name]) for name in sorted(parts.arrays)]
     yield _MAGIC + _LENGTHS.pack(len(header), sum(array.nbytes for array in arrays))
     yield header
     for array in arrays:
         yield array.data.cast("B") if array.size else b""
+
+
+def _header(header: Mapping[str, object], plain: bool) -> bytes:
+    """The header as ASCII JSON with sorted keys.
+
+    The fast encoder writes the same bytes wherever a text holds printable ASCII alone; numbers it may write
+    in another way, and so it is only asked for text.
+    """
+    if plain:
+        try:
+            fast = orjson.dumps(header, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # half a character, which only the other one can write
+            fast = b"\x7f"
+        if fast.isascii() and b"\x7f" not in fast:
+            return fast
+    return json.dumps(header, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
 def _arrays(shapes: Mapping[str, tuple[str, list[int]]], data: memoryview) -> dict[str, Array]:
@@ -123,7 +137,8 @@ def _arrays(shapes: Mapping[str, tuple[str, list[int]]], data: memoryview) -> di
 def _taken_apart(answer: Answer) -> _Parts:
     if isinstance(answer, SeriesSet):
         keys = [[key.metric, key.labels] for key in answer.keys]
-        return _Parts({"keys": keys}, {"times": _little(answer.times), "values": _little(answer.values)})
+        arrays = {"times": _little(answer.times), "values": _little(answer.values)}
+        return _Parts({"keys": keys}, arrays, plain=True)
     if isinstance(answer, SpanSet):
         return _apart(answer, _SPAN_TEXTS, _SPAN_ARRAYS)
     if isinstance(answer, LogSet):

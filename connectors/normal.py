@@ -52,8 +52,8 @@ def _series(answer: SeriesSet) -> SeriesSet:
     """Keys in the order of their text, labels sorted, times in whole milliseconds, no empty series."""
     keys = [_sorted(key) for key in answer.keys]
     named = [str(key) for key in keys]
-    spoken = {int(n) for n in np.flatnonzero(np.isfinite(answer.values).any(axis=1))}
-    order = [n for n in sorted(range(len(keys)), key=named.__getitem__) if n in spoken]
+    spoken: list[bool] = np.asarray(np.isfinite(answer.values).any(axis=1)).tolist()
+    order = [n for n in sorted(range(len(keys)), key=named.__getitem__) if spoken[n]]
     order = [n for place, n in enumerate(order) if place == 0 or named[n] != named[order[place - 1]]]
     times = np.round(answer.times * 1000) / 1000
     same = order == list(range(len(keys))) and tuple(keys) == answer.keys
@@ -63,7 +63,7 @@ def _series(answer: SeriesSet) -> SeriesSet:
 
 
 def _sorted(key: SeriesKey) -> SeriesKey:
-    labels = tuple(sorted((name, value) for name, value in key.labels if value))
+    labels = tuple(sorted([pair for pair in key.labels if pair[1]]))
     return key if labels == key.labels else SeriesKey(key.metric, labels)
 
 

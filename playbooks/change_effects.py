@@ -6,13 +6,13 @@ Words and signals are general operations vocabulary, kept as tables. Must not lo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from playbooks.facts import short
 from playbooks.look import FaultLook, Moved
+from playbooks.phrases import Phrase, lowered, phrase
 
 MOST_TEXT = 2_000
 
@@ -71,8 +71,8 @@ _SIGNALS: Mapping[str, tuple[tuple[Effect, float], ...]] = {
     "database": ((Effect.DATABASE, 1.0),),
 }
 
-_PHRASES: tuple[tuple[Effect, float, re.Pattern[str]], ...] = tuple(
-    (effect, weight, re.compile(pattern, re.IGNORECASE))
+_PHRASES: tuple[tuple[Effect, float, Phrase], ...] = tuple(
+    (effect, weight, phrase(pattern))
     for effect, weight, pattern in (
         (Effect.MEMORY, 1.0, r"oom[-_ ]?kill|out ?of ?memory|\boom\b|exit code 137|heap[_ ](inuse|used|space|size|alloc)|resident_memory|memory_rss|working_set|gc overhead"),
         (Effect.CRASH, 1.0, r"crashloop|back-?off restarting|restart(s|ed|ing)? (failed|container|count)|restarts_total|panic:|segfault|sigsegv|failed to start|exited with code|unavailable replicas|(liveness|readiness) probe failed"),
@@ -156,8 +156,10 @@ def describe(shown: Shown) -> str:
 def effects_in(text: str) -> dict[Effect, float]:
     """The effects that a text speaks of."""
     found: dict[Effect, float] = {}
-    for effect, weight, pattern in _PHRASES:
-        if pattern.search(text[:MOST_TEXT]):
+    text = text[:MOST_TEXT]
+    lower = lowered(text)
+    for effect, weight, each in _PHRASES:
+        if each.spoken_in(text, lower):
             found[effect] = max(weight, found.get(effect, 0.0))
     return found
 

@@ -16,6 +16,7 @@ from playbooks.change_effects import Effect, Shown
 from playbooks.change_reach import suspects
 from playbooks.diff_words import split_words
 from playbooks.look import FaultLook, Moved
+from playbooks.phrases import Phrase, lowered, phrase
 
 AROUND_SECONDS = 7200.0
 
@@ -40,12 +41,12 @@ class _Sign:
     mechanism: str
     cause: str
     weight: float
-    pattern: re.Pattern[str]
+    phrase: Phrase
     explains: frozenset[Effect]
 
 
 def _sign(mechanism: str, cause: str, weight: float, pattern: str, *explains: Effect) -> _Sign:
-    return _Sign(mechanism, cause, weight, re.compile(pattern, re.IGNORECASE), frozenset(explains))
+    return _Sign(mechanism, cause, weight, phrase(pattern), frozenset(explains))
 
 
 _SIGNS: tuple[_Sign, ...] = (
@@ -107,11 +108,12 @@ def _texts(look: FaultLook) -> list[tuple[str, Moved | None]]:
 def _signs(look: FaultLook) -> list[Rival]:
     """Signs in words: logs that grew, series that moved, the alert itself; several services saying it say more."""
     found: list[Rival] = []
+    texts = [(text, text[:2000], lowered(text[:2000]), thing) for text, thing in _texts(look)]
     for sign in _SIGNS:
         hits = [
             (text, thing)
-            for text, thing in _texts(look)
-            if sign.pattern.search(text[:2000]) and _grew(thing, sign)
+            for text, head, lower, thing in texts
+            if _grew(thing, sign) and sign.phrase.spoken_in(head, lower)
         ]
         if not hits:
             continue

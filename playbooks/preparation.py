@@ -35,11 +35,12 @@ class Prepared:
     meanings: tuple[Meaning, ...]
     origin: tuple[tuple[int, ...], ...]
 
-    by_service: dict[str | None, tuple[int, ...]]
+    by_signal: dict[tuple[str | None, Signal], tuple[int, ...]]
 
     def rows(self, service: str | None, signals: tuple[Signal, ...]) -> tuple[int, ...]:
         """Rows of one service (None: of none) that measure one of the signals."""
-        return tuple(row for row in self.by_service.get(service, ()) if self.meanings[row].signal in signals)
+        found = [self.by_signal[service, signal] for signal in signals if (service, signal) in self.by_signal]
+        return found[0] if len(found) == 1 else tuple(sorted(row for rows in found for row in rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,14 +222,14 @@ def prepare(series: SeriesSet) -> Prepared:
     rows = _merged(_comparable(series, sorted(range(len(named)), key=named.__getitem__)))
     rows = rows.taken(_passing(_varies, rows.values, range(len(rows.keys))))
     times, values = _coarse(series.times, rows.values)
-    by_service: dict[str | None, list[int]] = {}
+    by_signal: dict[tuple[str | None, Signal], list[int]] = {}
     for index, said in enumerate(rows.said):
-        by_service.setdefault(said.service, []).append(index)
+        by_signal.setdefault((said.service, said.signal), []).append(index)
     return Prepared(
         SeriesSet(tuple(rows.keys), times, values),
         tuple(rows.said),
         tuple(rows.origin),
-        {service: tuple(found) for service, found in by_service.items()},
+        {named: tuple(found) for named, found in by_signal.items()},
     )
 
 

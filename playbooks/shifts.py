@@ -145,7 +145,8 @@ def _measured(values: Floats, template: Template) -> Shifts:
         blank = np.full(rows, np.nan)
         return Shifts(blank, blank.copy(), blank.copy(), blank.copy())
     usual, scale = spread(history)
-    scale = np.where(scale > 0, scale, _floor(values))
+    still = np.flatnonzero(~(scale > 0))
+    scale[still] = _floor(values[still])
     with np.errstate(invalid="ignore", divide="ignore"):
         residuals = np.clip((values - usual[:, None]) / scale[:, None], -_WILD, _WILD)
     means = _sliding(residuals, template.weights)

@@ -204,7 +204,7 @@ def examine(incident: Incident, seen: Observations) -> Suspects:
     prepared = prepare(raw)
     season = seasons(prepared.series.values, prepared.series.times, usual_until(prepared.series.times))
     calm = prepared.series.values if season is None else prepared.series.values - season
-    symptom = look_at_symptom(incident, replace(prepared.series, values=calm))
+    symptom = look_at_symptom(incident, replace(prepared.series, values=calm), prepared.meanings)
     climbing = _climbing(prepared, calm)
     shifts = _shifted(calm, symptom.template, season, climbing)
     span_set, log_set = seen.first(SpanSet), seen.first(LogSet)

@@ -5,6 +5,7 @@ Pure. Says "not visible" rather than guessing: then the last minutes before now 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,21 +78,25 @@ def _concerns(said: Meaning, incident: Incident) -> bool:
     return said.service is not None and incident.service in {said.service, None}
 
 
-def symptom_rows(incident: Incident, series: SeriesSet) -> tuple[int, ...]:
-    """The series that show the symptom: the alerted service's own, of the alert's kind of signal."""
+def symptom_rows(
+    incident: Incident, series: SeriesSet, meanings: Sequence[Meaning] | None = None
+) -> tuple[int, ...]:
+    """The series that show the symptom: the alerted service's own, of the alert's kind of signal.
+
+    `meanings` are those of the series' keys, where they are known already.
+    """
+    known = meanings if meanings is not None else [meaning(key) for key in series.keys]
     if incident.metric:
         exact = [
             row
             for row, key in enumerate(series.keys)
-            if key.metric == incident.metric and meaning(key).service in {incident.service, None}
+            if key.metric == incident.metric and known[row].service in {incident.service, None}
         ]
         if exact:
             return tuple(exact)
     kinds = _SIGNALS[incident.symptom]
     own: list[tuple[int, Meaning]] = [
-        (row, said)
-        for row, key in enumerate(series.keys)
-        if _concerns(said := meaning(key), incident) and said.signal in kinds
+        (row, said) for row, said in enumerate(known) if _concerns(said, incident) and said.signal in kinds
     ]
     served = [row for row, said in own if said.scope is Scope.SERVICE and not said.counter]
     rows = served or [row for row, said in own if said.scope in {Scope.EDGE, Scope.CLIENT}]
@@ -175,16 +180,16 @@ def usual_until(times: Floats) -> int:
     return max(samples - longest, 0)
 
 
-def view(incident: Incident, series: SeriesSet) -> SymptomView:
+def view(incident: Incident, series: SeriesSet, meanings: Sequence[Meaning] | None = None) -> SymptomView:
     """Look at the alerted service's own series.
 
-    What repeats by the clock is to be taken out of the series before.
+    What repeats by the clock is to be taken out of the series before. `meanings`: as for `symptom_rows`.
     """
     times = series.times
     samples = len(times)
     step = float(np.median(np.diff(times))) if samples > 1 else 60.0
     longest = samples - usual_until(times)
-    rows = symptom_rows(incident, series)
+    rows = symptom_rows(incident, series, meanings)
     # One sample is a spike, not a symptom, unless it stands for minutes.
     fewest = 3 if step <= 30.0 else 2 if step < 120.0 else 1
     excess, found = _sought(series, rows, longest, fewest)

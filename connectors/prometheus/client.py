@@ -52,13 +52,20 @@ class PrometheusApi:
         """What keeps the load within limits, and counts it."""
         return self._client.governor
 
-    def range(self, query: str, grid: Grid) -> Matrix:
-        """The query at every instant of the grid.
+    def range(self, query: str, grid: Grid) -> bytes:
+        """The query at every instant of the grid, to be read by `read`.
 
         Asked with `nocache`, which keeps VictoriaMetrics from moving the instants; others do not know it.
         """
         span: dict[str, str | float] = {"start": grid.first, "end": grid.last, "step": grid.step}
-        body = self._get("query_range", {"query": query, **span, "nocache": "1"})
+        return self._get("query_range", {"query": query, **span, "nocache": "1"})
+
+    def read(self, body: bytes, grid: Grid) -> Matrix:
+        """The series of what `range` gave for the grid.
+
+        Raises:
+            SourceFailedError: the body is not such an answer.
+        """
         began = time.thread_time()
         matrix = read_matrix(body, grid)
         with self._lock:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -19,6 +21,8 @@ from connectors.prometheus.selection import Query, selector
 T = TypeVar("T")
 MOST_POINTS = 1_200
 _MOST_SAMPLES_IN_ALL = 3_000_000
+_READERS = 2
+"""Answers that are read while as many requests as may be are on their way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +69,20 @@ class Fetching:
         self.notes: list[str] = []
         self.failures: list[SourceFailedError] = []
         self._until = time.monotonic() + seconds
+        self._turns = threading.BoundedSemaphore(api.endpoint.limits.concurrent)
 
     def together(self, tasks: Sequence[Callable[[], T]]) -> list[T | None]:
         """What each task gave, None for those that failed."""
         if not tasks:
             return []
-        with ThreadPoolExecutor(self.api.endpoint.limits.concurrent, thread_name_prefix="prometheus") as pool:
+        workers = self.api.endpoint.limits.concurrent + _READERS
+        with ThreadPoolExecutor(workers, thread_name_prefix="prometheus") as pool:
             return list(pool.map(self._tried, tasks))
 
     def instant(self, query: str) -> Vector:
         """An instant query at the scope's end; its warnings become notes."""
-        found = self.api.instant(query, self.scope.end)
+        with self._turn():
+            found = self.api.instant(query, self.scope.end)
         self.notes += [f"warning of the server: {each}" for each in found.warnings]
         return found
 
@@ -91,7 +98,10 @@ class Fetching:
 
     def _blocks(self, query: Query, grid: Grid) -> list[Block]:
         try:
-            return [Block(query, self.api.range(query.expression, grid.part(query.start, query.count)))]
+            part = grid.part(query.start, query.count)
+            with self._turn():
+                body = self.api.range(query.expression, part)
+            return [Block(query, self.api.read(body, part))]
         except SourceFailedError as failure:
             if failure.counts or failure.retry or query.count < 2:
                 raise
@@ -100,10 +110,16 @@ class Fetching:
         second = Query(query.expression, query.start + half, query.count - half, query.name)
         return [*self._blocks(first, grid), *self._blocks(second, grid)]
 
-    def _tried(self, task: Callable[[], T]) -> T | None:
-        try:
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """So many requests at once; whoever reads an answer meanwhile keeps nobody from asking."""
+        with self._turns:
             if time.monotonic() > self._until:
                 raise SourceFailedError("no time left for all queries", retry=True, counts=False)
+            yield
+
+    def _tried(self, task: Callable[[], T]) -> T | None:
+        try:
             return task()
         except SourceFailedError as failure:
             self.failures.append(failure)

@@ -101,6 +101,7 @@ class Identities:
         self._owners = owners
         self._mapping = mapping
         self._shown: dict[tuple[str, str], str] = {}
+        self._shapes: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._known: dict[tuple[str, tuple[tuple[str, str], ...]], _Part] = {}
 
     def keys(self, series: Sequence[Labels]) -> list[SeriesKey | None]:
@@ -112,6 +113,8 @@ class Identities:
         parts = [self._part(labels) for labels in series]
         _name_by_job(series, parts)
         short = [self._key(labels, part, full=False) for labels, part in zip(series, parts, strict=True)]
+        if len(frozenset(short)) == len(short):
+            return list(short)
         often: dict[SeriesKey, int] = {}
         for key in short:
             often[key] = often.get(key, 0) + 1
@@ -132,9 +135,19 @@ class Identities:
         return self._mapped({"workload": workload, "namespace": namespace}) or workload
 
     def _key(self, labels: Labels, part: _Part, *, full: bool) -> SeriesKey:
-        rest = [(name, self._show(name, value)) for name, value in labels.items() if not _tells(name)]
-        shown = [*self._pairs(part, full=full), *(pair for pair in rest if pair[1])]
+        rest = [(name, self._show(name, labels[name])) for name in self._split(labels)[1]]
+        shown = [*self._pairs(part, full=full), *[pair for pair in rest if pair[1]]]
         return SeriesKey(labels.get("__name__", ""), tuple(sorted(shown)))
+
+    def _split(self, labels: Labels) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The names of the labels that tell whose a series is, and of the others."""
+        names = tuple(labels)
+        known = self._shapes.get(names)
+        if known is None:
+            telling = tuple(name for name in names if _tells(name) and name != "__name__")
+            known = telling, tuple(name for name in names if not _tells(name))
+            self._shapes[names] = known
+        return known
 
     def _pairs(self, part: _Part, *, full: bool) -> tuple[tuple[str, str], ...]:
         """What the labels that tell the identity come to, as shown."""
@@ -152,15 +165,15 @@ class Identities:
 
     def _show(self, name: str, value: str) -> str:
         """The value as it may be kept: labels hold what strangers wrote, secrets too."""
-        pair = (name, value)
-        if pair not in self._shown:
-            self._shown[pair] = _without_secrets(name, value)
-        return self._shown[pair]
+        shown = self._shown.get((name, value))
+        if shown is None:
+            shown = self._shown[name, value] = _without_secrets(name, value)
+        return shown
 
     def _part(self, labels: Labels) -> _Part:
         """What a series' own name and labels tell of whose it is; thousands of series tell the same."""
         family = _family(labels.get("__name__", ""))
-        telling = tuple(pair for pair in labels.items() if _tells(pair[0]) and pair[0] != "__name__")
+        telling = tuple([(name, labels[name]) for name in self._split(labels)[0]])
         known = self._known.get((family, telling))
         if known is None:
             known = self._known[(family, telling)] = _Part(self._told(family, telling))

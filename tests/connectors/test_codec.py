@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pickle
 from datetime import UTC, datetime
 from typing import get_args
@@ -179,3 +180,25 @@ def test_a_forged_header_is_refused_by_name(header: bytes) -> None:
 
 def test_every_kind_of_answer_can_be_decoded() -> None:
     assert {kind.__name__ for kind in get_args(a.Answer)} == set(codec._REBUILD)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "plain",
+        'a"b\\c/d',
+        "tab\tline\nreturn\rback\bform\f",
+        "\x00\x01\x1f\x7f\x80",
+        "größe 测试 🎈",
+        "\ud800 half",
+    ],
+)
+def test_labels_are_written_as_the_json_of_the_standard_library(value: str) -> None:
+    keys = (a.SeriesKey("metric", (("label", value),)),)
+    answer = a.SeriesSet(keys, np.array([1.0, 2.0]), np.array([[1.0, np.nan]]))
+    fields = {"keys": [["metric", [["label", value]]]]}
+    arrays = {"times": ["<f8", [2]], "values": ["<f8", [1, 2]]}
+    header = json.dumps(
+        {"type": "SeriesSet", "fields": fields, "arrays": arrays}, sort_keys=True, separators=(",", ":")
+    ).encode("ascii")
+    assert header in codec.canonical(answer)
