@@ -17,6 +17,7 @@ from bot import incidents
 from bot.errors import BadInputError
 from bot.investigation import Decision, Investigator, Options, Outcome, Progress
 from bot.store import Store
+from bot.store import Where as StorePlace
 from connectors.case import open_case
 from connectors.contract import Sources
 from connectors.errors import ConnectorError
@@ -30,7 +31,7 @@ _HIDDEN = frozenset({"truth.yaml", "truth_extra.json"})
 class Place:
     """Where the record is kept; `chosen` when the user named the file."""
 
-    path: Path
+    path: StorePlace
     chosen: bool
 
 

@@ -13,12 +13,20 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from bot import configuration_text
-from bot.configuration_fields import Duration, LocalPath, Name, Vault
+from bot.configuration_fields import Dsn, Duration, LocalPath, Name, Vault, wrong
 from bot.configuration_text import Text, Where
 from bot.errors import BadInputError
 from bot.live_kinds import KINDS, SourceFields
@@ -26,6 +34,9 @@ from bot.safetext import one_line
 from bot.serve_fields import ServeFields
 from bot.settings import Settings, variable
 from connectors.contract import Frozen
+
+if TYPE_CHECKING:
+    from bot.store import Where as StorePlace
 
 FILE = "firstcause.yaml"
 Model = TypeVar("Model", bound=BaseModel)
@@ -53,8 +64,32 @@ class InvestigationFields(Frozen):
     discovery: Duration = timedelta(seconds=5)
 
 
-class _Rest(Frozen):
+class StoreFields(BaseModel):
+    """Where the record is kept: in a file, or in a database on a PostgreSQL server."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    store: LocalPath | None = None
+    store_url: Annotated[
+        Dsn | None, Field(description="postgresql://USER@HOST/DATABASE, instead of a file: replicas share it")
+    ] = None
+
+    @field_validator("store_url")
+    @classmethod
+    def _of_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise wrong("a store's URL begins with postgresql://")
+        return url
+
+    def place(self) -> StorePlace | None:
+        """Where it is, None where that is not said."""
+        return self.store_url or (Path(self.store) if self.store else None)
+
+
+class _Rest(StoreFields):
     """Everything in the file but its sources, which are told apart by their kind first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     sources: object = None
@@ -62,7 +97,12 @@ class _Rest(Frozen):
     backstage: tuple[LocalPath, ...] = ()
     investigation: InvestigationFields = InvestigationFields()
     serve: ServeFields = ServeFields()
-    store: LocalPath | None = None
+
+    @model_validator(mode="after")
+    def _one_store(self) -> Self:
+        if self.store and self.store_url:
+            raise wrong("`store` and `store_url` are two places: write one of them")
+        return self
 
 
 @dataclass(frozen=True)
@@ -75,7 +115,7 @@ class Configuration:
     backstage: tuple[str, ...]
     investigation: InvestigationFields
     serving: Callable[[], ServeFields]
-    store: Path | None
+    store: StorePlace | None
 
     @property
     def serve(self) -> ServeFields:
@@ -109,10 +149,7 @@ def load(path: Path) -> Configuration:
     Raises:
         BadInputError: the first thing wrong with it, in one line.
     """
-    documents = configuration_text.read(path, path.name)
-    text = documents[0] if documents else Text(path.name, None, {})
-    if len(documents) > 1 or not isinstance(text.value, dict):
-        raise BadInputError(f"{path.name}: must hold one mapping with `sources`; see `firstcause init`")
+    text = _text(path)
     vault = Vault(path.parent, variable)
     _serve(text, replace(vault, closed=True))
     rest = validated(_Rest, _without_serve(text), (), vault)
@@ -123,8 +160,34 @@ def load(path: Path) -> Configuration:
         backstage=rest.backstage,
         investigation=rest.investigation,
         serving=lambda: _serve(text, vault),
-        store=Path(rest.store) if rest.store else None,
+        store=rest.place(),
     )
+
+
+def store_of(chosen: Path | None, settings: Settings) -> StorePlace:
+    """Where the record is, by the environment, the configuration if there is one, or the default.
+
+    Nothing else of the configuration is looked at: its other secrets need not be there.
+
+    Raises:
+        BadInputError: the configuration does not make sense so far.
+    """
+    if chosen is None and (settings.store or not (settings.config or Path(FILE).is_file())):
+        return settings.store_path
+    path = find(chosen, settings)
+    text = _text(path)
+    assert isinstance(text.value, dict)
+    known = {key: value for key, value in text.value.items() if key in StoreFields.model_fields}
+    read = validated(StoreFields, replace(text, value=known), (), Vault(path.parent, variable))
+    return settings.store or read.place() or settings.store_path
+
+
+def _text(path: Path) -> Text:
+    documents = configuration_text.read(path, path.name)
+    text = documents[0] if documents else Text(path.name, None, {})
+    if len(documents) > 1 or not isinstance(text.value, dict):
+        raise BadInputError(f"{path.name}: must hold one mapping with `sources`; see `firstcause init`")
+    return text
 
 
 def _serve(text: Text, vault: Vault) -> ServeFields:

@@ -120,6 +120,8 @@ investigation:
 
 # Where the record is kept; default: the state directory of the user.
 #-store: firstcause.db
+# For several replicas, in a PostgreSQL database instead (write one of the two).
+#  store_url: {env: FIRSTCAUSE_STORE_URL}           # postgresql://firstcause:…@db.example/firstcause
 """
 
 _EXAMPLE = re.compile(r"^#-", re.MULTILINE)

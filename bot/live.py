@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bot
 from bot import backstage, live_incident, service_discovery, service_map
@@ -19,6 +19,9 @@ from bot.service_map import ServiceMap, Told
 from connectors.live import LiveSources
 from graph.record import Record
 
+if TYPE_CHECKING:
+    from bot.store import Where as StorePlace
+
 
 @dataclass(frozen=True)
 class Live:
@@ -30,7 +33,7 @@ class Live:
     budget_seconds: float
 
 
-def connected(configuration: Configuration, store: Path) -> LiveSources:
+def connected(configuration: Configuration, store: StorePlace) -> LiveSources:
     """Every source of the configuration, ready to be asked; nothing is asked yet.
 
     Raises:
@@ -46,7 +49,7 @@ def connected(configuration: Configuration, store: Path) -> LiveSources:
     return LiveSources(connectors)
 
 
-def ground_of(configuration: Configuration, store: Path) -> Ground:
+def ground_of(configuration: Configuration, store: StorePlace) -> Ground:
     """What connectors are made with, besides their own fields."""
     return Ground(written=service_map.resolved(written(configuration)), store=store)
 

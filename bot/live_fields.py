@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator, model_validator
 
@@ -24,6 +24,9 @@ from bot.service_map import ServiceMap
 from connectors.colleagues import Colleagues
 from connectors.contract import Frozen
 from connectors.http import Endpoint
+
+if TYPE_CHECKING:
+    from bot.store import Where as StorePlace
 
 
 class SourceFields(Frozen):
@@ -90,10 +93,10 @@ class HttpFields(SourceFields):
 class Ground:
     """What a connector may need besides its own fields.
 
-    `written`: the service map as far as it is written. `store`: the file where told changes are kept.
+    `written`: the service map as far as it is written. `store`: where told changes are kept.
     `colleagues`: what the other sources know.
     """
 
     written: ServiceMap = field(default_factory=lambda: ServiceMap({}))
-    store: Path | None = None
+    store: StorePlace | None = None
     colleagues: Colleagues = field(default_factory=Colleagues)

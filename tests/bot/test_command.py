@@ -99,10 +99,10 @@ def test_a_store_that_is_another_kind_of_file_is_left_alone(case: Path, tmp_path
 
 
 def test_a_case_that_another_process_works_on_ends_with_its_own_code(case: Path, tmp_path: Path) -> None:
-    place = casework.Place(tmp_path / "store.db", chosen=True)
-    thread = casework.opened(case, place, print).thread
-    with Store(place.path).alone(thread):
-        done = run("investigate", "--case", case, "--json", "--store", place.path, state=tmp_path)
+    store = tmp_path / "store.db"
+    thread = casework.opened(case, casework.Place(store, chosen=True), print).thread
+    with Store(store).alone(thread):
+        done = run("investigate", "--case", case, "--json", "--store", store, state=tmp_path)
     assert "another process" in one_line_of(done, 4)
 
 

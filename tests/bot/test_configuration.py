@@ -7,6 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from bot import configuration, configuration_starter, live
 from bot.errors import BadInputError
@@ -268,3 +269,34 @@ def test_the_starter_with_every_comment_taken_off_makes_every_connector(
     sources = live.connected(read, tmp_path / "store.db")
     assert len(sources.connectors) == len(read.sources)
     sources.close()
+
+
+SOURCE = "sources: [{kind: prometheus, url: 'http://a'}]\n"
+
+
+def test_the_store_may_be_a_database_whose_password_is_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"postgresql://firstcause:{SECRET}@db/firstcause"
+    monkeypatch.setenv("STORE_URL", url)
+    read = configuration.load(written(tmp_path, SOURCE + "store_url: {env: STORE_URL}\n"))
+    assert read.store == SecretStr(url)
+    assert SECRET not in repr(read)
+
+
+@pytest.mark.parametrize(
+    ("store", "complaint"),
+    [
+        ("store: a.db\nstore_url: postgresql://db/firstcause\n", "write one of them"),
+        ("store_url: mysql://db/firstcause\n", "begins with postgresql://"),
+        (f"store_url: postgresql://me:{SECRET}@db/firstcause\n", "is a secret"),
+    ],
+)
+def test_a_store_that_cannot_be_meant_is_refused(tmp_path: Path, store: str, complaint: str) -> None:
+    assert complaint in refusal(tmp_path, SOURCE + store)
+
+
+def test_where_the_store_is_needs_none_of_the_other_secrets(tmp_path: Path) -> None:
+    source = "sources: [{kind: prometheus, url: 'http://a', token: {env: NOT_SET}}]\n"
+    path = written(tmp_path, source + "store: kept.db\n")
+    assert configuration.store_of(path, Settings()) == tmp_path / "kept.db"
