@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bot.web.incidents import IncidentTold
+from connectors.change_forms import KINDS
 
 _TEXT = {"type": "string"}
 _OPEN = {"type": "object", "additionalProperties": True}
@@ -69,7 +70,26 @@ SCHEMAS: dict[str, Any] = {
             "fingerprint": _TEXT,
         },
     },
-    "Change": _OPEN,
+    "Change": {
+        "anyOf": [{"$ref": "#/components/schemas/OwnChange"}, {"$ref": "#/components/schemas/ChangeEvent"}]
+    },
+    "OwnChange": {
+        "type": "object",
+        "required": ["summary"],
+        "additionalProperties": False,
+        "properties": {
+            **dict.fromkeys(("id", "service", "version", "commit", "link"), _TEXT),
+            "summary": {"type": "string", "pattern": "^\\w"},
+            "at": {"type": "string", "format": "date-time", "description": "when; default: now"},
+            "kind": {"enum": list(KINDS)},
+            "pods": {"type": "array", "items": _TEXT},
+        },
+        "example": {"kind": "flag", "service": "cart", "summary": "new-cart on for 50 %"},
+    },
+    "ChangeEvent": {
+        **_OPEN,
+        "description": "a CloudEvent, a CDEvent, or PagerDuty's change event: docs/sources/changes.md",
+    },
 }
 _REFUSALS = {
     400: "it is not what is taken here",
