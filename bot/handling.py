@@ -49,9 +49,17 @@ class Scene:
     rules: Rules
 
 
-def handle(within: Transaction, delivery: Delivery, scene: Scene, now: datetime) -> None:
-    """Carry out what a delivery means; what cannot be understood is on record, and changes nothing."""
-    _Handling(within, delivery, scene, now).run()
+class TooEarlyError(Exception):
+    """What a pager says of an incident came before the incident itself: handle it again in a moment."""
+
+
+def handle(within: Transaction, delivery: Delivery, scene: Scene, now: datetime, last: bool = True) -> None:
+    """Carry out what a delivery means; what cannot be understood is on record, and changes nothing.
+
+    Raises:
+        TooEarlyError: it is about an incident that is not known, and this is not the `last` attempt.
+    """
+    _Handling(within, delivery, scene, now, last).run()
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,7 @@ class _Handling:
     delivery: Delivery
     scene: Scene
     now: datetime
+    last: bool
 
     def run(self) -> None:
         heard = hearing.heard(self.delivery)
@@ -79,7 +88,9 @@ class _Handling:
         if heard.meaning is hearing.Meaning.BEGUN:
             self._alarm(heard)
             return
-        incident = self._called(heard.refs)
+        incident = called(self.within, heard.refs)
+        if incident is None and not self.last:
+            raise TooEarlyError(heard.event)
         if incident is None:
             self._wrote(AuditKind.INCIDENT, "", {"event": heard.event, "known": False})
             return
@@ -98,10 +109,6 @@ class _Handling:
             update["resolved_at"] = heard.trigger.resolved_at or self.delivery.received_at
         return incident.model_copy(update=update)
 
-    def _called(self, refs: Mapping[str, str]) -> Desked | None:
-        found = (self.within.incidents.by_ref(system, ref) for system, ref in refs.items())
-        return next((each for each in found if each is not None), None)
-
     def _alarm(self, heard: hearing.Heard) -> None:
         services = self._services(heard)
         at = self.delivery.received_at
@@ -109,8 +116,8 @@ class _Handling:
         # The live ones are asked for first: whoever asks is alone with the answer, so that two alerts of one
         # trouble, handled at once, do not open two incidents.
         known = list(self.within.incidents.live(at - self.scene.rules.window))
-        called = self._called(heard.refs)
-        known += [called] if called is not None and called.id not in {each.id for each in known} else []
+        same = called(self.within, heard.refs)
+        known += [same] if same is not None and same.id not in {each.id for each in known} else []
         placed = place(alarm, known, self.scene.calls, self.scene.rules)
         if placed.incident is None:
             self._open(
@@ -169,18 +176,13 @@ class _Handling:
         if asked.do == "diagnose":
             self._diagnose(asked)
             return
-        incident = self._meant(asked)
+        incident = meant(self.within, asked)
         if incident is None:
             self._answer(asked.back, "", unknown(asked.incident))
         elif asked.do == "cancel":
             self._cancel(incident, asked)
         else:
             self.within.jobs.put(JobKind.DECIDE, self.delivery.key, self.now)
-
-    def _meant(self, asked: Asked) -> Desked | None:
-        if asked.incident:
-            return self.within.incidents.get(asked.incident)
-        return self._called(slack_refs(place_of(asked.back)))
 
     def _diagnose(self, asked: Asked) -> None:
         known = self.scene.services.find(asked.service)
@@ -282,6 +284,19 @@ class _Handling:
 
     def _wrote(self, kind: AuditKind, incident: str, body: Mapping[str, JsonValue]) -> None:
         self.within.audit.append(kind, incident, {"delivery": self.delivery.key, **body}, self.now)
+
+
+def called(within: Transaction, refs: Mapping[str, str]) -> Desked | None:
+    """The newest incident that is called so elsewhere."""
+    found = (within.incidents.by_ref(system, ref) for system, ref in refs.items())
+    return next((each for each in found if each is not None), None)
+
+
+def meant(within: Transaction, asked: Asked) -> Desked | None:
+    """The incident that somebody names, or in whose thread they speak."""
+    if asked.incident:
+        return within.incidents.get(asked.incident)
+    return called(within, slack_refs(place_of(asked.back)))
 
 
 def respond(within: Transaction, key: str, incident: str, payload: Body, now: datetime) -> None:

@@ -143,6 +143,21 @@ class Investigator:
                 raise NotWaitingError(f"no investigation {thread!r} waits for an answer")
             return self._advanced(thread, incident, decision)
 
+    def standing(self, thread: str) -> Outcome | None:
+        """How an investigation stands, without going on with it; None where it has proposed nothing yet."""
+        incident = self.record.incident(thread)
+        if incident is None:
+            return None
+        if (seal := self.record.sealed(thread)) is not None:
+            return self._outcome(thread, incident, _Standing.of_seal(seal))
+        from bot.checkpoints import opened
+
+        with opened(self.record, thread) as run:
+            state = run.state()
+        if state is None or not state.get("weighing"):
+            return None
+        return self._outcome(thread, incident, _Standing.of_state(state))
+
     def forget(self, thread: str) -> None:
         """Drop the investigation and everything recorded under it."""
         from bot.checkpoints import opened

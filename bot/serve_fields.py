@@ -104,4 +104,10 @@ class ServeFields(Frozen):
     alertmanager: AlertmanagerFields | None = None
     storms: StormFields = StormFields()
     retention: RetentionFields = RetentionFields()
+    lease: Annotated[
+        Duration, Field(description="how long the work of a process that died stays with it")
+    ] = timedelta(seconds=20)
+    drain: Annotated[
+        Duration, Field(description="how long a process that is stopped finishes what it has begun")
+    ] = timedelta(seconds=20)
     log: Literal["text", "json"] = "text"

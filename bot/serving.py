@@ -1,60 +1,234 @@
-"""What `firstcause serve` runs: one ASGI process with its endpoints, ended gracefully."""
+"""What `firstcause serve` runs: one process that listens, works and speaks, and ends gracefully.
+
+Its endpoints answer as soon as what they heard is kept; its crew does the rest. Everything that matters is
+in the store: a process that dies leaves nothing behind that another cannot go on with.
+"""
 
 from __future__ import annotations
 
+import gc
+import logging
+import os
+import signal
 import socket
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bot import configuration
+from bot import configuration, live, logs
+from bot.crew import Crew
+from bot.desk import Sender
+from bot.drawing import Voice
 from bot.errors import BadInputError
 from bot.serve_fields import ServeFields
 from bot.settings import Settings
-from bot.store.changes import PostedChanges
-from bot.web.changes import ChangesEndpoint
+from bot.station import Station
+from bot.storms import Rules
+from bot.surroundings import Surroundings
 
-DRAIN_SECONDS = 10
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from bot.store import Database, Where
+
+log = logging.getLogger(__name__)
+
+REQUESTS_SECONDS = 10
+"""How long requests under way may take to their end when the process is stopped."""
 
 
-def run(config: Path | None, listen: str | None) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way are finished.
+@dataclass(frozen=True)
+class Served:
+    """One process, put together: what it answers with, and who works behind it."""
+
+    app: FastAPI
+    crew: Crew
+    station: Station
+
+
+def run(config: Path | None, listen: str | None, check: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are finished, investigations finished or given back.
 
     Raises:
-        BadInputError: there is nothing to serve, or nowhere to listen.
+        BadInputError: there is nothing to serve, nowhere to listen, or no store.
     """
-    import uvicorn
-
     settings = Settings()
     chosen = configuration.load(configuration.find(config, settings))
-    host, port = address(listen or chosen.serve.listen)
-    changes = PostedChanges(settings.store or chosen.store or settings.store_path)
-    try:
-        app = application(chosen.serve, changes)
+    fields = chosen.serve
+    host, port = address(listen or fields.listen)
+    where = settings.store or chosen.store or settings.store_path
+    with ExitStack() as closing:
+        database = _store(where, closing)
+        served = composed(chosen, where, database, closing)
         listener = listening(host, port)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                lifespan="off",
-                ws="none",
-                access_log=False,
-                log_level="warning",
-                server_header=False,
-                timeout_graceful_shutdown=DRAIN_SECONDS,
-                limit_concurrency=200,
-            )
-        )
-        where = f"[{host}]" if ":" in host else host
-        said = f"firstcause: listening on http://{where}:{listener.getsockname()[1]}"
-        print(f"{said}, for POST /changes; Ctrl-C ends it", file=sys.stderr, flush=True)  # noqa: T201
+        said = f"firstcause: listening on {_url(host, listener)}, for {', '.join(heard(served.app, fields))}"
+        if check:
+            listener.close()
+            print("\n".join(_told(said.replace("listening", "would listen"), chosen, fields, where)))  # noqa: T201
+            return
+        print(f"{said}; Ctrl-C ends it", file=sys.stderr, flush=True)  # noqa: T201
         with listener:
+            _serve(served, listener, fields)
+
+
+def composed(
+    chosen: configuration.Configuration, where: Where, database: Database, closing: ExitStack
+) -> Served:
+    """The process of a configuration; nothing runs yet.
+
+    Raises:
+        BadInputError: nobody could be heard, or a source cannot be used.
+    """
+    from bot.store import Store
+    from bot.store.changes import PostedChanges
+    from bot.store.desk import StoredDesk
+    from bot.web.application import application
+    from bot.web.parts import Parts
+
+    fields = chosen.serve
+    sources = live.connected(chosen, where)
+    closing.callback(sources.close)
+    rules = Rules(fields.storms.window, fields.storms.neighbours)
+    around = Surroundings(chosen, sources, rules, _now)
+    parts = Parts(StoredDesk(database), PostedChanges(database))
+    station = Station(
+        name=f"{socket.gethostname()}:{os.getpid()}",
+        desk=parts.desk,
+        records=lambda: Store(database),
+        around=around,
+        voice=Voice(fields),
+        measures=parts.measures,
+        now=_now,
+        lease_seconds=fields.lease.total_seconds(),
+    )
+    crew = Crew(station, senders(fields), fields.storms)
+    whole = replace(parts, ready={"crew": crew.wrong})
+    return Served(application(fields, whole), crew, station)
+
+
+def senders(fields: ServeFields) -> Sequence[tuple[Sender, int]]:
+    """Who sends, and in how many threads."""
+    found: list[tuple[Sender, int]] = []
+    if fields.slack is not None:
+        from bot.slack.sending import SlackSender
+
+        found.append((SlackSender(fields.slack.bot_token.get_secret_value(), fields.slack.api), 2))
+    pagerduty = fields.pagerduty
+    if pagerduty is not None and pagerduty.notes and pagerduty.token is not None:
+        from bot.pagerduty.calls import Calls
+        from bot.pagerduty.notes import PagerDutyNotes
+
+        calls = Calls(pagerduty.token.get_secret_value(), pagerduty.api, pagerduty.email)
+        found.append((PagerDutyNotes(calls), 1))
+    return found
+
+
+def heard(app: FastAPI, fields: ServeFields) -> list[str]:
+    """Everything that is listened for, in words."""
+    quiet = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
+    found = [
+        f"{min(route.methods)} {route.path}"
+        for route in app.routes
+        if isinstance(route, Route) and route.methods and route.path not in quiet
+    ]
+    if fields.slack is not None and fields.slack.app_token is not None:
+        found.append("Slack (Socket Mode)")
+    return found
+
+
+def _serve(served: Served, listener: socket.socket, fields: ServeFields) -> None:
+    import uvicorn
+
+    logs.set_up(fields.log)
+    # What was built so far lives until the end; what comes is looked through: this process lasts.
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            served.app,
+            lifespan="off",
+            ws="none",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=REQUESTS_SECONDS,
+            limit_concurrency=200,
+        )
+    )
+    with _signals(server, served.station):
+        served.crew.start()
+        try:
             server.run(sockets=[listener])
+        finally:
+            served.crew.stop(fields.drain.total_seconds())
+    log.info("ended")
+
+
+@contextmanager
+def _signals(server: object, station: Station) -> Iterator[None]:
+    """SIGTERM and SIGINT end the process gracefully, with the code 0; a second one ends it at once."""
+
+    def ended(_number: int, _frame: object) -> None:
+        if station.stopping.is_set():
+            os._exit(1)
+        station.stopping.set()
+        server.should_exit = True  # type: ignore[attr-defined]  # uvicorn's
+
+    before = {each: signal.signal(each, ended) for each in (signal.SIGTERM, signal.SIGINT)}
+    server.capture_signals = _nothing  # type: ignore[attr-defined]  # it would end by the signal
+    try:
+        yield
     finally:
-        changes.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def _store(where: Where, closing: ExitStack) -> Database:
+    from bot.store import database_of
+
+    if isinstance(where, Path):
+        where.parent.mkdir(parents=True, exist_ok=True)
+    database = database_of(where)
+    closing.callback(database.close)
+    return database
+
+
+def _told(said: str, chosen: configuration.Configuration, fields: ServeFields, where: Where) -> Iterator[str]:
+    """What `--check` prints."""
+    yield said
+    yield f"store: {where if isinstance(where, Path) else 'PostgreSQL (store_url)'}"
+    yield f"sources: {', '.join(each.title for each in chosen.sources)}"
+    if fields.slack is not None:
+        channels = [fields.slack.channel or "none (serve.slack.channel)"]
+        channels += [f"{channel} for {service}" for service, channel in fields.slack.channels.items()]
+        yield f"cards: {', '.join(channels)}"
+    if fields.pagerduty is not None:
+        yield f"notes in PagerDuty: {'yes' if fields.pagerduty.notes else 'no'}"
+    storms = fields.storms
+    yield (
+        f"investigations at once: {storms.concurrent}, of one service {storms.per_service}; alerts fold "
+        f"within {storms.window.total_seconds():.0f} s and {storms.neighbours} calls"
+    )
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    where = f"[{host}]" if ":" in host else host
+    return f"http://{where}:{listener.getsockname()[1]}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -80,25 +254,6 @@ def listening(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port}: {error.strerror}; --listen names another address"
         ) from error
     return listener
-
-
-def application(fields: ServeFields, changes: PostedChanges) -> Starlette:
-    """The application that is served.
-
-    Raises:
-        BadInputError: no token says who may tell changes, or it is too short.
-    """
-    if fields.changes_token is None:
-        raise BadInputError("serve.changes_token is missing: without it nobody could be heard")
-    try:
-        endpoint = ChangesEndpoint(changes, fields.changes_token.get_secret_value())
-    except ValueError as error:
-        raise BadInputError(f"serve.changes_token: {error}") from error
-
-    def health(_: Request) -> Response:
-        return JSONResponse({"status": "ok"}) if changes.usable() else JSONResponse({"status": "store"}, 503)
-
-    return Starlette(routes=[Route("/healthz", health), *endpoint.routes()])
 
 
 def address(listen: str) -> tuple[str, int]:

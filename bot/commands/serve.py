@@ -1,4 +1,4 @@
-"""`firstcause serve`: listens for what pipelines, flag services and people tell of their changes."""
+"""`firstcause serve`: hears pagers, people and pipelines, investigates, and answers in Slack."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ ListenOption = Annotated[
         show_default=False,
     ),
 ]
+CheckOption = Annotated[
+    bool,
+    typer.Option("--check", help="Say what would be served, and end: nothing is heard and nobody is told."),
+]
 
 
-def serve(config: ConfigOption = None, listen: ListenOption = None) -> None:
-    """Listen for POST /changes and keep what is told, until stopped.
+def serve(config: ConfigOption = None, listen: ListenOption = None, check: CheckOption = False) -> None:
+    """Hear of incidents and changes, investigate, and tell people in Slack, until stopped.
 
-    Investigations that have a source of the kind `changes` see it. /healthz says whether it can be kept.
+    What `serve:` of the configuration names is listened for: PagerDuty, Alertmanager, Slack, POST /incidents,
+    POST /changes. /healthz and /readyz say whether it can work, /metrics what it did. docs/serve.md has more.
     """
     from bot import serving
 
-    serving.run(config, listen)
+    serving.run(config, listen, check)

@@ -69,7 +69,7 @@ def test_a_change_that_was_told_to_the_process_outlives_it_and_a_stop_is_gracefu
     with _served(config) as (process, url):
         assert httpx.post(f"{url}/changes", json=TOLD, headers=headers).status_code == 202
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) in (0, -signal.SIGTERM)
+        assert process.wait(60) == 0
     with _served(config) as (_, url):
         assert httpx.post(f"{url}/changes", json=TOLD, headers=headers).json()["new"] is False
 
@@ -81,7 +81,7 @@ def test_a_change_that_was_told_to_the_process_outlives_it_and_a_stop_is_gracefu
             CONFIGURATION.replace("  changes_token: {env: CHANGES_TOKEN}\n", "  listen: 127.0.0.1:1\n"),
             TOKEN,
             (),
-            "changes_token is missing",
+            "nobody could be heard",
         ),
         (CONFIGURATION, "short", (), "16 characters"),
         (CONFIGURATION, TOKEN, ("--listen", "nowhere"), "HOST:PORT"),

@@ -1,0 +1,86 @@
+"""The threads of one serving process: who looks around, who works, who sends; begun and ended together."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from bot.desk import JobKind, Sender
+from bot.publishing import publish
+from bot.serve_fields import StormFields
+from bot.station import Station
+from bot.surroundings import EVERY
+from bot.worker import ANSWERS, LONG, QUICK, work
+
+log = logging.getLogger(__name__)
+
+_LAST_WORDS_SECONDS = 3.0
+"""How long the process waits, at its end, for what is being sent and for jobs to be given back."""
+
+
+class Crew:
+    """The threads. A thread that ends before it is told to is a defect, which `wrong` tells."""
+
+    def __init__(self, station: Station, senders: Sequence[tuple[Sender, int]], storms: StormFields) -> None:
+        self._station = station
+        self._seen = threading.Event()
+        self._sending = [
+            _thread(f"send-{n}-{k}", partial(publish, station, sender))
+            for n, (sender, count) in enumerate(senders)
+            for k in range(count)
+        ]
+        kinds: list[tuple[str, tuple[JobKind, ...]]] = [("quick", QUICK), ("answers", ANSWERS)]
+        kinds += [(f"investigate-{n}", LONG) for n in range(storms.concurrent)]
+        self._working = [
+            _thread(name, partial(self._work, name, kinds, storms.per_service)) for name, kinds in kinds
+        ]
+        self._looking = _thread("look", self._look)
+
+    def start(self) -> None:
+        """Begin. Work waits until the services were seen once, or could not be."""
+        for thread in (self._looking, *self._working, *self._sending):
+            thread.start()
+
+    def wrong(self) -> str:
+        """What is wrong with the crew, empty where nothing is."""
+        if self._station.stopping.is_set():
+            return "the process is ending"
+        dead = [each.name for each in (*self._working, *self._sending) if not each.is_alive()]
+        if dead:
+            return f"no longer there: {', '.join(dead)}"
+        return "" if self._seen.is_set() else "the services have not been looked at yet"
+
+    def stop(self, seconds: float) -> None:
+        """Take nothing new, finish what is under way within so many seconds, give the rest back."""
+        self._station.stopping.set()
+        deadline = time.monotonic() + seconds
+        _joined(self._working, deadline)
+        left = [each.name for each in self._working if each.is_alive()]
+        if left:
+            log.info("given back unfinished: %s", ", ".join(left))
+        self._station.ended.set()
+        _joined((*self._working, *self._sending), time.monotonic() + _LAST_WORDS_SECONDS)
+
+    def _work(self, name: str, kinds: Sequence[JobKind], per_service: int) -> None:
+        while not self._seen.wait(0.2):
+            if self._station.stopping.is_set():
+                return
+        work(self._station, name, kinds, per_service)
+
+    def _look(self) -> None:
+        while not self._station.stopping.is_set():
+            self._station.around.look()
+            self._seen.set()
+            self._station.stopping.wait(EVERY.total_seconds() / 10)
+
+
+def _thread(name: str, run: Callable[[], None]) -> threading.Thread:
+    return threading.Thread(target=run, name=name, daemon=True)
+
+
+def _joined(threads: Sequence[threading.Thread], deadline: float) -> None:
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0.0))
