@@ -114,6 +114,7 @@ class Slack(People):
         app.add_routes(
             [
                 web.post("/api/{method}", self._api),
+                web.get("/api/{method}", self._api),
                 web.post("/upload/v1/{file}", self._upload),
                 web.post("/{kind:commands|actions|app}/{rest:.+}", self._response),
                 web.get("/link/", self._link),

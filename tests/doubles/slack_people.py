@@ -139,7 +139,7 @@ class People(World):
             "actions": [action],
             "response_url": self.respond_to(user, posted.channel, posted.ts, "actions"),
         }
-        return self.tell_app("interactive", payload | more)
+        return self.tell_app("interactive", _from(payload | more))
 
     def shortcut(
         self,
@@ -156,7 +156,7 @@ class People(World):
             "message": posted.json(),
             "response_url": self.respond_to(user, posted.channel, posted.ts, "app"),
         }
-        return self.tell_app("interactive", payload | more)
+        return self.tell_app("interactive", _from(payload | more))
 
     def submit(self, view: View, values: Mapping[str, str], user: str = "U0ANN", **more: Any) -> Ack:
         """Send a modal with values by `action_id`; it closes where the app finds nothing wrong with it."""
@@ -272,6 +272,12 @@ class People(World):
         except requests.ConnectionError:
             return Ack(0, "", time.monotonic() - began)
         return Ack(answer.status_code, answer.text, time.monotonic() - began)
+
+
+def _from(payload: Json) -> Json:
+    """With `user_team`: the payload of somebody whose home is another workspace (Slack Connect)."""
+    team = payload.pop("user_team", None)
+    return payload if team is None else payload | {"user": payload["user"] | {"team_id": team}}
 
 
 def buttons_of(posted: Posted) -> list[tuple[Json, str]]:
