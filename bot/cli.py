@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from bot.commands import (
+    audit,
     bench,
     demo,
     doctor,
@@ -75,6 +76,7 @@ app.command()(services.services)
 app.command()(serve.serve)
 app.command()(quiet.quiet)
 app.command()(bench.bench)
+app.add_typer(audit.audit, name="audit")
 app.command()(version.version)
 app.command()(schema.schema)
 app.command()(sql_role.sql_role)

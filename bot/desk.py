@@ -403,6 +403,13 @@ class Desk(Protocol):
         """
         ...
 
+    def erase(self, before: datetime, why: str, now: datetime) -> int:
+        """Erase what was read and said before then; the audit says so, and its chain of hashes holds.
+
+        Returns how many of the audit's bodies went; doing it again erases nothing more.
+        """
+        ...
+
     def usable(self) -> bool:
         """Whether something could be written now."""
         ...

@@ -18,6 +18,9 @@ from bot.desk import AuditKind
 from bot.store.tables import audit, audit_bodies, audit_head, written
 from connectors.contract import digest
 
+GENESIS = digest(b"firstcause audit")
+"""What the first entry of the chain has before it."""
+
 _HEAD = select(audit_head.c.seq, audit_head.c.hash).with_for_update()
 _ENTRY = audit.insert()
 _BODY = audit_bodies.insert()

@@ -182,6 +182,12 @@ class StoredDesk:
             found["audit_entries"] = float(connection.execute(select(audit_head.c.seq)).scalar_one())
         return {"jobs_oldest_seconds": 0.0, "messages_oldest_seconds": 0.0} | found
 
+    def erase(self, before: datetime, why: str, now: datetime) -> int:
+        """Erase what was read and said before then; the chain of hashes holds."""
+        from bot.store.erasing import erase_before
+
+        return erase_before(self.database, before, why, now)
+
     def usable(self) -> bool:
         """Whether something could be written now."""
         return self.database.usable()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, text
+from sqlalchemy import ColumnElement, Connection, Select, select, text
 
 from bot.desk import LIVE, Desked
 from bot.store.engine import insert_new
@@ -34,7 +34,7 @@ class StoredIncidents:
 
     def get(self, incident: str) -> Desked | None:
         """An incident by its id, in any case of letters."""
-        return self._one(select(incidents.c.body).where(func.lower(incidents.c.id) == incident.lower()))
+        return self._one(select(incidents.c.body).where(called(incident)))
 
     def by_ref(self, system: str, ref: str) -> Desked | None:
         """The newest incident that is called so elsewhere."""
@@ -84,6 +84,11 @@ class StoredIncidents:
     def _all(self, query: Select[str]) -> Sequence[Desked]:
         rows = self._connection.execute(query.order_by(incidents.c.n.desc())).scalars()
         return [Desked.model_validate_json(body) for body in rows]
+
+
+def called(incident: str) -> ColumnElement[bool]:
+    """Whether this is the incident that somebody means who typed that."""
+    return incidents.c.id.in_({incident, incident.upper()})
 
 
 def _columns(incident: Desked) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from typing import Any
 from pydantic import JsonValue
 from sqlalchemy import Connection, RowMapping, Select, bindparam, select
 
-from bot.desk import AuditKind
+from bot.desk import AuditKind, Lease
 from bot.errors import BadInputError
 from bot.locks import held, held_on_server
 from bot.store.chain import Fact, append
 from bot.store.engine import Database, StoreDamagedError, Where, insert_new
+from bot.store.jobs import StoredJobs
 from bot.store.opening import database_of, locks_of
 from bot.store.tables import answers, incidents, investigations, labels, weighings
 from connectors import codec
@@ -98,7 +99,17 @@ class Store:
         """
         self.database = database_of(where)
         self._now = now
+        self._lease: Lease | None = None
         self._loaded: dict[tuple[str, str], Reading] = {}
+
+    def under(self, lease: Lease) -> Store:
+        """The same record for who works under a lease: nothing is written once that is lost.
+
+        Its writes raise LostLeaseError then.
+        """
+        fenced = Store(self.database, self._now)
+        fenced._lease = lease
+        return fenced
 
     @property
     def path(self) -> Path | None:
@@ -241,6 +252,8 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         with self._sound(), self.database.writing() as connection:
+            if self._lease is not None:
+                StoredJobs(connection).held(self._lease)
             yield connection
 
     def _told(

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from bot.store.chain import GENESIS
 from bot.store.tables import METADATA, VERSION, audit_head
-from connectors.contract import digest
-
-GENESIS = digest(b"firstcause audit")
-"""What the first entry of the chain has before it."""
 
 _VERSION_TABLE = (
     "CREATE TABLE IF NOT EXISTS alembic_version "
