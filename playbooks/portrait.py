@@ -6,6 +6,8 @@ Translates; decides nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from statistics import median
 
 import numpy as np
 
@@ -215,8 +217,8 @@ def _traffic(suspects: Suspects, service: str) -> float | None:
         for row in suspects.measured.prepared.rows(service, (Signal.TRAFFIC,))
         if suspects.measured.prepared.meanings[row].scope is Scope.SERVICE
     ]
-    known = [z for z in zs if np.isfinite(z)]
-    return float(np.median(known)) if known else None
+    known = [z for z in zs if isfinite(z)]
+    return median(known) if known else None
 
 
 def uniform_load(suspects: Suspects) -> float | None:
@@ -249,18 +251,19 @@ def _callees(suspects: Suspects, service: str) -> tuple[Callee, ...]:
 
 
 def _node_busy(suspects: Suspects, service: str) -> float | None:
-    keys = suspects.measured.prepared.series.keys
-    nodes = {
-        keys[row].get("node")
-        for row, said in enumerate(suspects.measured.prepared.meanings)
-        if said.service == service
-    }
+    prepared, z = suspects.measured.prepared, suspects.measured.shifts.z
+    keys, meanings = prepared.series.keys, prepared.meanings
+    nodes = {keys[row].get("node") for row in prepared.rows(service, tuple(Signal))} - {None}
+    if not nodes:
+        return None
+    loads = (
+        row
+        for (_, signal), rows in prepared.by_signal.items()
+        if signal in {Signal.CPU, Signal.MEMORY}
+        for row in rows
+    )
     zs = [
-        float(suspects.measured.shifts.z[row])
-        for row, said in enumerate(suspects.measured.prepared.meanings)
-        if said.scope is Scope.NODE
-        and said.signal in {Signal.CPU, Signal.MEMORY}
-        and keys[row].get("node") in nodes - {None}
+        float(z[row]) for row in loads if meanings[row].scope is Scope.NODE and keys[row].get("node") in nodes
     ]
     known = [z for z in zs if np.isfinite(z)]
     return max(known) if known else None

@@ -76,7 +76,7 @@ def read_matrix(body: bytes, grid: Grid) -> Matrix:
         (plain if "values" in row else histograms).append(row)
     values = np.full((len(plain), grid.count), np.nan)
     if len(pieces) == len(plain):
-        _place(values, [body[start:end] for start, end in pieces], grid)
+        _place(values, body, pieces, grid)
     else:  # written with spaces: rare, and slow
         _place_slowly(values, _series(parsed(body)), grid)
     labels = tuple(_labels(row) for row in plain)
@@ -108,7 +108,11 @@ def said(document: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _pieces(body: bytes) -> list[tuple[int, int]]:
+Piece = tuple[int, int]
+"""Where in an answer the samples of a series begin and end."""
+
+
+def _pieces(body: bytes) -> list[Piece]:
     """Where the samples of each series begin and end.
 
     A quotation mark inside of a label is escaped, so that the opening can only be the answer's own.
@@ -125,7 +129,7 @@ def _pieces(body: bytes) -> list[tuple[int, int]]:
     return found
 
 
-def _skeleton(body: bytes, pieces: Sequence[tuple[int, int]]) -> bytes:
+def _skeleton(body: bytes, pieces: Sequence[Piece]) -> bytes:
     """The answer without its samples: every list of samples is `[[]]`."""
     parts, at = [], 0
     for start, end in pieces:
@@ -155,36 +159,38 @@ def text_pairs(value: object) -> TypeGuard[dict[str, str]]:
     return isinstance(value, dict) and all(type(each) is str for each in value.values())
 
 
-def _place(values: Floats, samples: Sequence[bytes], grid: Grid) -> None:
+def _place(values: Floats, body: bytes, pieces: Sequence[Piece], grid: Grid) -> None:
     """Read the samples of all series and put them where they belong.
 
     A series with a sample at each instant, from the first to the last, needs no look at the times between.
     """
-    counts = np.array([each.count(b"]") + 1 for each in samples], dtype=np.int64)
+    counts = np.array([body.count(b"]", start, end) + 1 for start, end in pieces], dtype=np.int64)
     first, last = b"%d," % grid.first, b"%d," % grid.last
-    ends = [each.startswith(first) and each[each.rfind(b"[") + 1 :].startswith(last) for each in samples]
+    ends = [
+        body.startswith(first, start) and body.startswith(last, body.rfind(b"[", start, end) + 1 or start)
+        for start, end in pieces
+    ]
     whole = (counts == grid.count) & np.array(ends, dtype=np.bool_)
     rows = np.flatnonzero(whole)
     if len(rows):
-        table = _columns([samples[row] for row in rows.tolist()], ("value",), len(rows) * grid.count)
+        samples = [pieces[row] for row in rows.tolist()]
+        table = _columns(body, samples, ("value",), len(rows) * grid.count)
         values[rows] = table["value"].reshape(len(rows), grid.count)
     rows = np.flatnonzero(~whole)
     if len(rows):
-        table = _columns([samples[row] for row in rows.tolist()], ("at", "value"), int(counts[rows].sum()))
+        samples = [pieces[row] for row in rows.tolist()]
+        table = _columns(body, samples, ("at", "value"), int(counts[rows].sum()))
         _put(values, np.repeat(rows, counts[rows]), table["at"], table["value"], grid)
 
 
-def _columns(samples: Sequence[bytes], wanted: Sequence[str], count: int) -> dict[str, Floats]:
+def _columns(body: bytes, pieces: Sequence[Piece], wanted: Sequence[str], count: int) -> dict[str, Floats]:
     """The times and values of so many samples, as Arrow's CSV reader reads them."""
     import pyarrow as pa
     from pyarrow import csv
 
-    # `170,"1.5"],[171,"2"` becomes a line for each sample, `,170,1.5`: one pass over the text.
-    text = b",[%b]" % _BETWEEN.join(samples)
-    lines = text.translate(_LINES, delete=b'["+')
     try:
         table = csv.read_csv(
-            io.BytesIO(lines),
+            io.BytesIO(_lines(body, pieces)),
             read_options=csv.ReadOptions(column_names=["", "at", "value"], use_threads=False),
             parse_options=csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
             convert_options=csv.ConvertOptions(
@@ -198,6 +204,16 @@ def _columns(samples: Sequence[bytes], wanted: Sequence[str], count: int) -> dic
     if table.num_rows != count:
         raise SourceFailedError("the samples of the answer cannot be told apart")
     return {name: np.asarray(table.column(name).to_numpy(), dtype=np.float64) for name in wanted}
+
+
+def _lines(body: bytes, pieces: Sequence[Piece]) -> bytes:
+    """`170,"1.5"],[171,"2"` as a line for each sample, `,170,1.5`: two passes over the text, nothing kept."""
+    view = memoryview(body)
+    samples: list[bytes | memoryview] = [view[start:end] for start, end in pieces]
+    samples[0] = b",[" + bytes(samples[0])
+    samples[-1] = bytes(samples[-1]) + b"]"
+    text = _BETWEEN.join(samples)
+    return text.translate(_LINES, delete=b'["+')
 
 
 def _put(values: Floats, row: Any, at: Floats, value: Floats, grid: Grid) -> None:
