@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from pydantic import JsonValue
 
 from bot.errors import BadInputError
 from bot.safetext import one_line
 from bot.symptoms import recognise
-from connectors.redaction import redacted, redacted_pairs
+from connectors.redaction import SECRET_NAME, redacted
 from playbooks.model import Symptom
 
 _MOST_TEXT = 2_000
@@ -102,12 +103,23 @@ def keepable(value: JsonValue) -> JsonValue:
 
 def _clean(value: JsonValue, name: str = "", deeper: int = 900) -> JsonValue:
     if isinstance(value, str):
-        return redacted_pairs([(name, _writable(value))])[0][1] if value else value
+        return value and ("[secret]" if _means_secret(name) else redacted(_writable(value)))
     if isinstance(value, dict | list) and deeper <= 0:
         return "[nested too deep]"
     if isinstance(value, dict):
-        return {redacted(_writable(key)): _clean(each, key, deeper - 1) for key, each in value.items()}
+        return {_name(key): _clean(each, key, deeper - 1) for key, each in value.items()}
     return [_clean(each, name, deeper - 1) for each in value] if isinstance(value, list) else value
+
+
+@lru_cache(maxsize=512)
+def _means_secret(name: str) -> bool:
+    return SECRET_NAME.search(name) is not None
+
+
+@lru_cache(maxsize=512)
+def _name(key: str) -> str:
+    """A key as it may be kept; the same few stand in every payload."""
+    return redacted(_writable(key))
 
 
 def _writable(text: str) -> str:

@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from pydantic import JsonValue
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from bot.alerts import keepable
 from bot.desk import Delivery, DeliveryKind
-from bot.web.bodies import RefusedError, body_of, parsed
+from bot.web.bodies import RefusedError, body_of, parsed, understood
 from bot.web.credentials import LEAST_SECRET, basic, bears
 
 PATH = "/webhooks/alertmanager"
@@ -51,7 +50,7 @@ class AlertmanagerReader:
                 {"WWW-Authenticate": f'{scheme} realm="firstcause"'},
             )
         body = await body_of(request, MOST_BYTES)
-        return await run_in_threadpool(self._read, body)
+        return await understood(self._read, body)
 
     def _allowed(self, header: str) -> bool:
         if self._token is not None and bears(header, self._token):

@@ -8,15 +8,19 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from pydantic import JsonValue
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 PATIENCE_SECONDS = 10.0
 """How long a body may take; who sends a byte a second holds no place."""
 RETRY_SECONDS = 5
+_SMALL = 16 * 1024
+Answer = TypeVar("Answer")
 
 
 class RefusedError(Exception):
@@ -57,6 +61,13 @@ async def body_of(request: Request, most: int, seconds: float = PATIENCE_SECONDS
     except ClientDisconnect as error:
         raise RefusedError(400, "the body ended early") from error
     return b"".join(parts)
+
+
+async def understood(read: Callable[..., Answer], body: bytes, *rest: object) -> Answer:
+    """What reading a body gives. A small one is read at once: handing it to a thread takes longer."""
+    if len(body) <= _SMALL:
+        return read(body, *rest)
+    return await run_in_threadpool(read, body, *rest)
 
 
 _CLOSE = {"Connection": "close"}

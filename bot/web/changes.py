@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bot.web.bodies import RefusedError, body_of, parsed, refusal, unavailable
+from bot.web.bodies import RefusedError, body_of, parsed, refusal, unavailable, understood
 from bot.web.credentials import LEAST_SECRET, bears
 from bot.web.parts import utc_now
 from connectors.answers import Change
@@ -66,7 +66,7 @@ class ChangesEndpoint:
                 401, "a bearer token is needed: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"}
             )
         body = await body_of(request, MOST_BYTES)
-        change = await run_in_threadpool(self._read, body, dict(request.headers))
+        change = await understood(self._read, body, dict(request.headers))
         if change is None:
             return JSONResponse({"kept": False, "reason": "an event that changes nothing that runs"}, 202)
         try:

@@ -10,13 +10,12 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from bot.alerts import keepable
 from bot.desk import Delivery, DeliveryKind
 from bot.safetext import one_line
-from bot.web.bodies import RefusedError, body_of, parsed
+from bot.web.bodies import RefusedError, body_of, parsed, understood
 from bot.web.credentials import LEAST_SECRET, bears
 
 PATH = "/incidents"
@@ -73,7 +72,7 @@ class IncidentsReader:
         if named is not None and not _KEY.fullmatch(named):
             raise RefusedError(400, "Idempotency-Key has 1 to 255 visible ASCII characters, such as a UUID")
         body = await body_of(request, MOST_BYTES)
-        return await run_in_threadpool(self._read, body, named)
+        return await understood(self._read, body, named)
 
     def _read(self, body: bytes, named: str | None) -> Delivery:
         told = _told(parsed(body, _WANTED))

@@ -14,14 +14,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from pydantic import JsonValue
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from bot.alerts import keepable
 from bot.desk import Delivery, DeliveryKind
 from bot.hearing import PAGERDUTY_EVENTS
 from bot.safetext import one_line
-from bot.web.bodies import RefusedError, body_of, parsed
+from bot.web.bodies import RefusedError, body_of, parsed, understood
 from bot.web.credentials import LEAST_SECRET, signed
 
 log = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ class PagerDutyReader:
         if not header:
             raise RefusedError(401, "the header X-PagerDuty-Signature is missing: v1=HMAC-SHA256 of the body")
         named = request.headers.get("x-webhook-id", "")
-        return await run_in_threadpool(self._read, body, header, named)
+        return await understood(self._read, body, header, named)
 
     def _read(self, body: bytes, header: str, named: str) -> Delivery | str:
         if not signed(body, header, self._secrets):
