@@ -58,11 +58,11 @@ class Crew:
         self._station.stopping.set()
         deadline = time.monotonic() + seconds
         _joined(self._working, deadline)
-        left = [each.name for each in self._working if each.is_alive()]
-        if left:
-            log.info("given back unfinished: %s", ", ".join(left))
+        for each in self._station.leases.values():
+            log.info("given back unfinished: %s %s", each.job.kind.value, each.job.subject)
         self._station.ended.set()
         _joined((*self._working, *self._sending), time.monotonic() + _LAST_WORDS_SECONDS)
+        self._station.give_back()
 
     def _work(self, name: str, kinds: Sequence[JobKind], per_service: int) -> None:
         while not self._seen.wait(0.2):

@@ -203,7 +203,7 @@ class _Handling:
         lasted = self.now - said + _BEFORE_SAID if said is not None and said <= self.now else None
         since = asked.since_seconds or (lasted.total_seconds() if lasted is not None else None)
         where = place_of(asked.back)
-        opened = self._open(
+        self._open(  # the card is the answer
             Desked(
                 id="",
                 service=service,
@@ -219,7 +219,6 @@ class _Handling:
                 asked_by=asked.back.user,
             )
         )
-        self._answer(asked.back, opened.id, f"{opened.id}: looking at {plain(service, 80)}.")
 
     def _cancel(self, incident: Desked, asked: Asked) -> None:
         if incident.state not in LIVE:
@@ -260,7 +259,7 @@ class _Handling:
         self._draw(incident.id)
 
     # --- the desk ---------------------------------------------------------------------------------------
-    def _open(self, incident: Desked) -> Desked:
+    def _open(self, incident: Desked) -> None:
         opened = self.within.incidents.open(incident)
         body: dict[str, JsonValue] = {
             "event": "opened",
@@ -271,7 +270,6 @@ class _Handling:
         self._wrote(AuditKind.INCIDENT, opened.id, body)
         self._investigate(opened)
         self._draw(opened.id)
-        return opened
 
     def _investigate(self, incident: Desked) -> None:
         self.within.jobs.put(JobKind.INVESTIGATE, incident.id, self.now, incident.service)

@@ -275,11 +275,7 @@ def _failed(station: Station, lease: Lease, begun: Desked, why: str) -> None:
             within.jobs.done(lease)
             return
         if not again:
-            how = (
-                f"`/firstcause investigate {desked.service}`"
-                if desked.service
-                else "`/firstcause investigate`"
-            )
+            how = f"`/diagnose {desked.service or 'SERVICE'}`"
             update = {"state": IncidentState.OPEN, "failed": f"{why}; {how} begins again", "again": False}
             desked = desked.model_copy(update=update)
             within.incidents.put(desked)

@@ -14,9 +14,6 @@ from bot.station import Station
 
 log = logging.getLogger(__name__)
 
-LEASE_SECONDS = 60.0
-"""How long a message is one publisher's: longer than any call of a sender may last."""
-
 IDLE_SECONDS = 0.2
 AWAY_SECONDS = 1.0
 
@@ -40,7 +37,9 @@ def publish_one(station: Station, sender: Sender) -> bool:
     Raises:
         OSError: the store cannot be used now.
     """
-    outgoing = station.desk.outgoing(sender.operations(), station.now(), LEASE_SECONDS)
+    # Longer than any call of a sender lasts: nobody else sends the same meanwhile.
+    seconds = 2 * station.lease_seconds
+    outgoing = station.desk.outgoing(sender.operations(), station.now(), seconds)
     if outgoing is None:
         return False
     outcome = _sent(sender, outgoing)

@@ -35,6 +35,7 @@ from bot.surroundings import Surroundings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from bot.slack.socket_mode import SocketMode
     from bot.store import Database, Where
 
 log = logging.getLogger(__name__)
@@ -44,12 +45,21 @@ REQUESTS_SECONDS = 10
 
 
 @dataclass(frozen=True)
+class Ears:
+    """How Slack is heard: over HTTP by routes, or by a web socket."""
+
+    routes: Sequence[Route] = ()
+    socket: SocketMode | None = None
+
+
+@dataclass(frozen=True)
 class Served:
     """One process, put together: what it answers with, and who works behind it."""
 
     app: FastAPI
     crew: Crew
     station: Station
+    ears: Ears
 
 
 def run(config: Path | None, listen: str | None, check: bool = False) -> None:
@@ -94,8 +104,7 @@ def composed(
     fields = chosen.serve
     sources = live.connected(chosen, where)
     closing.callback(sources.close)
-    rules = Rules(fields.storms.window, fields.storms.neighbours)
-    around = Surroundings(chosen, sources, rules, _now)
+    around = Surroundings(chosen, sources, Rules(fields.storms.window, fields.storms.neighbours), _now)
     parts = Parts(StoredDesk(database), PostedChanges(database))
     station = Station(
         name=f"{socket.gethostname()}:{os.getpid()}",
@@ -108,8 +117,31 @@ def composed(
         lease_seconds=fields.lease.total_seconds(),
     )
     crew = Crew(station, senders(fields), fields.storms)
-    whole = replace(parts, ready={"crew": crew.wrong})
-    return Served(application(fields, whole), crew, station)
+    ears = _ears(fields, station)
+    ready = {"crew": crew.wrong} | ({"slack": ears.socket.problem} if ears.socket else {})
+    app = application(fields, replace(parts, ready=ready, routes=ears.routes))
+    return Served(app, crew, station, ears)
+
+
+def _ears(fields: ServeFields, station: Station) -> Ears:
+    """What hears Slack."""
+    if fields.slack is None:
+        return Ears()
+    from bot.slack.app import SlackApp
+
+    app = SlackApp(fields.slack, station.desk, station.around, now=station.now)
+    if fields.slack.app_token is not None:
+        from bot.slack.socket_mode import SocketMode
+
+        return Ears(socket=SocketMode(app))
+    from bot.slack.endpoint import SlackEndpoint
+
+    assert fields.slack.signing_secret is not None
+    try:
+        endpoint = SlackEndpoint(app.bolt, fields.slack.signing_secret.get_secret_value())
+    except ValueError as error:
+        raise BadInputError(f"serve.slack.signing_secret: {error}") from error
+    return Ears(endpoint.routes())
 
 
 def senders(fields: ServeFields) -> Sequence[tuple[Sender, int]]:
@@ -163,9 +195,13 @@ def _serve(served: Served, listener: socket.socket, fields: ServeFields) -> None
     )
     with _signals(server, served.station):
         served.crew.start()
+        if served.ears.socket is not None:
+            served.ears.socket.start()
         try:
             server.run(sockets=[listener])
         finally:
+            if served.ears.socket is not None:
+                served.ears.socket.stop()
             served.crew.stop(fields.drain.total_seconds())
     log.info("ended")
 

@@ -58,6 +58,7 @@ class Station:
     `name` tells its workers from those of other processes. `records` opens the record: an investigation has
     its own, which keeps what was read in memory. `lease_seconds`: how long a job stays with a worker that
     gives no sign of life. `stopping`: nothing new is begun; `ended`: what runs gives its job back.
+    `leases` are those of the jobs under way, by job.
     """
 
     name: str
@@ -71,11 +72,21 @@ class Station:
     stopping: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     outcomes: Outcomes = field(default_factory=Outcomes)
+    leases: dict[int, Lease] = field(default_factory=dict)
 
     @property
     def url(self) -> str | None:
         """How people reach this process."""
         return self.voice.fields.url
+
+    def give_back(self) -> None:
+        """Let others have the jobs whose workers hang: what these still write is refused."""
+        for lease in list(self.leases.values()):
+            try:
+                with self.desk.begin() as within:
+                    within.jobs.again(lease, self.now(), "the process ended")
+            except (OSError, LostLeaseError) as error:
+                log.info("%s is left to its lease: %s", lease.job.subject, error)
 
     def investigator(self) -> Investigator:
         """Who knows how investigations stand; it asks nobody anything."""

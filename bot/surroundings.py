@@ -16,7 +16,7 @@ from bot import live, live_incident
 from bot.configuration import Configuration
 from bot.handling import Scene
 from bot.live_incident import Request
-from bot.service_map import ServiceMap
+from bot.service_map import Service, ServiceMap
 from bot.storms import Rules
 from connectors.answers import CallGraphEdges
 from connectors.contract import Reading, Source
@@ -47,9 +47,13 @@ class Surroundings:
     _looked: datetime | None = None
     _looking: threading.Lock = field(default_factory=threading.Lock)
 
-    def services(self) -> ServiceMap:
-        """The services as they were last seen."""
-        return self._known
+    def find(self, name: str) -> Service | None:
+        """The service of this name, alias or spelling, as far as is known now."""
+        return self._known.find(name)
+
+    def nearest(self, name: str) -> list[str]:
+        """The known names closest to one that is not known."""
+        return self._known.nearest(name)
 
     def scene(self) -> Scene:
         """What deliveries are judged by."""

@@ -51,6 +51,7 @@ def work(station: Station, name: str, kinds: Sequence[JobKind], per_service: int
 
 def do(station: Station, lease: Lease) -> None:
     """Do one job; whatever goes wrong, it is done again or given up on record."""
+    station.leases[lease.job.id] = lease
     try:
         _JOBS[lease.job.kind](station, lease)
     except LostLeaseError as error:
@@ -58,6 +59,8 @@ def do(station: Station, lease: Lease) -> None:
     except Exception as error:
         log.error("%s %s failed", lease.job.kind.value, lease.job.subject, exc_info=error)
         _put_off(station, lease, f"{type(error).__name__}: {error}")
+    finally:
+        station.leases.pop(lease.job.id, None)
 
 
 def _put_off(station: Station, lease: Lease, why: str) -> None:

@@ -7,11 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -96,29 +98,43 @@ class Serve:
     home: Path
     configuration: str
     secrets: dict[str, str] = field(default_factory=lambda: dict(SECRETS))
-    arguments: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     url: str = ""
     name: str = "serve"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+        return {**kept, **self.secrets, "XDG_STATE_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
+
+    def command(self, *arguments: str) -> list[str]:
+        path = self.home / f"{self.name}.yaml"
+        path.write_text(self.configuration)
+        return [sys.executable, "-m", "bot.commands", "serve", "--config", str(path), *arguments]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """To its end."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.home,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
     def start(self) -> Serve:
-        (self.home / f"{self.name}.yaml").write_text(self.configuration)
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [
-                    sys.executable, "-m", "bot.commands", "serve",
-                    "--config", str(self.home / f"{self.name}.yaml"), "--listen", f"127.0.0.1:{port}",
-                    *self.arguments,
-                ],
+                self.command("--listen", f"127.0.0.1:{port}"),
                 cwd=self.home,
-                env={**kept, **self.secrets, "XDG_STATE_HOME": str(self.home), "PYTHONPATH": str(ROOT)},
+                env=self.environment,
                 stdout=log,
                 stderr=log,
-            )  # fmt: skip
+            )
         until(self._ready)
         return self
 
@@ -164,3 +180,59 @@ def serving(serve: Serve) -> Iterator[Serve]:
         yield serve.start()
     finally:
         serve.kill()
+
+
+class Held:
+    """Stands before a server, and holds the requests whose path has a word in it until it is let go."""
+
+    def __init__(self, target: str) -> None:
+        self.word = ""
+        self.reached, self.free = threading.Event(), threading.Event()
+        held = self
+
+        class Proxy(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                held.pass_on(self, None)
+
+            def do_POST(self) -> None:
+                held.pass_on(self, self.rfile.read(int(self.headers.get("Content-Length", "0"))))
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+                del format, args
+
+        self._target = target
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def hold(self, word: str) -> None:
+        """From now on."""
+        self.word = word
+        self.reached.clear()
+        self.free.clear()
+
+    def let_go(self) -> None:
+        self.word = ""
+        self.free.set()
+
+    def close(self) -> None:
+        self.let_go()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def pass_on(self, request: BaseHTTPRequestHandler, body: bytes | None) -> None:
+        if self.word and self.word in request.path:
+            self.reached.set()
+            self.free.wait(60)
+        kept = {name: value for name, value in request.headers.items() if name.lower() != "host"}
+        method = "GET" if body is None else "POST"
+        answer = httpx.request(method, self._target + request.path, content=body, headers=kept, timeout=30)
+        try:
+            request.send_response(answer.status_code)
+            request.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
+            request.send_header("Content-Length", str(len(answer.content)))
+            request.end_headers()
+            request.wfile.write(answer.content)
+        except OSError:
+            return  # whoever asked was killed

@@ -165,7 +165,7 @@ def test_an_alert_that_names_no_service_is_a_card_that_says_how_to_begin(one: Po
     one.take(nameless)
     one.work()
     assert "names no service" in one.incident().failed
-    assert "/firstcause investigate" in one.incident().failed
+    assert "/diagnose" in one.incident().failed
     assert "names no service" in str([each.payload["text"] for each in one.send()])
 
 
@@ -178,7 +178,7 @@ def test_an_investigation_that_never_ends_well_is_given_up_and_says_so(one: Post
         one.clock.move(seconds=60)
     failed = one.incident().failed
     assert "unexpectedly" in failed or "never came to its end" in failed
-    assert "/firstcause investigate checkout" in failed
+    assert "/diagnose checkout" in failed
     assert one.work(LONG) == 0
 
 
