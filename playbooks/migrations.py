@@ -6,6 +6,7 @@ creates. Migrations are read, never run. Must not judge whether a statement is s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from connectors.answers import Indexes, SourceFiles
@@ -19,6 +20,9 @@ from playbooks.observations import Observations, Observed
 from playbooks.schema import Schema, read_schema
 from playbooks.schema_operations import DeclaredIndex, ForeignKey
 from playbooks.statements import plain_key
+
+_MODEL = re.compile(r"(^|/)(schema\.prisma|schema\.rb|structure\.sql)$")
+"""What a schema is to be, or is elsewhere; a deployment runs the migrations beside it and not this file."""
 
 
 def promised_schema(observations: Observations) -> tuple[Schema, Reading] | None:
@@ -88,15 +92,17 @@ def _in_no_migration(schema: Schema, reading: Reading, case: IndexCase, scene: S
     if not case.missing:
         return unknown(judge, "no statement is known to lack an index", scene)
     missing = case.missing[0]
-    makers = [i for i in schema.indexes.values() if _leads(i, missing)]
+    promised = [i for i in schema.indexes.values() if _leads(i, missing)]
+    makers = [i for i in promised if not _only_modelled(i, schema)]
     name = f"{missing.plan.table}.{missing.plan.keys[0]}"
     if makers:
         text = f"{makers[0].path} creates {makers[0].name} on {name}"
         ruling = Ruling(judge=judge, state="no", why=text, strength=4.0)
         return finding(ruling, scene, [cite(reading, text)])
-    brought = _brings(schema, missing)
+    brought = f", though {promised[0].path} declares one" if promised else _brings(schema, missing)
+    count = sum(_MODEL.search(path) is None for path in schema.read) or len(schema.read)
     text = (
-        f"{name} is filtered, and none of {len(schema.read)} migrations creates an index on it"
+        f"{name} is filtered, and none of {count} migrations creates an index on it"
         f"{brought}; none exists in the catalogue{_skips(schema)}"
     )
     ruling = Ruling(
@@ -107,6 +113,11 @@ def _in_no_migration(schema: Schema, reading: Reading, case: IndexCase, scene: S
         entity=Entity(kind="table", name=missing.plan.table),
     )
     return finding(ruling, scene, [cite(reading, text)], _migration_facts(missing, schema, reading, scene))
+
+
+def _only_modelled(index: DeclaredIndex, schema: Schema) -> bool:
+    """Whether the model alone declares it, in a project that has migrations: nobody wrote the one for it."""
+    return _MODEL.search(index.path) is not None and any(_MODEL.search(path) is None for path in schema.read)
 
 
 def _brings(schema: Schema, missing: MissingIndex) -> str:
@@ -151,16 +162,20 @@ def _promised_absent(
         ruling = Ruling(judge=judge, state="no", why=text, strength=3.0)
         return finding(ruling, scene, evidence)
     index = wanted[0]
+    modelled = _only_modelled(index, schema)
     text = (
-        f"{index.path} creates {index.name} on {index.table} ({', '.join(index.columns)}), "
-        f"and the catalogue has no such valid index: the migration was not run, or it failed"
+        f"{index.path} {'declares' if modelled else 'creates'} {index.name} on {index.table} "
+        f"({', '.join(index.columns)}), and the catalogue has no such valid index: "
+        f"{'no migration was made of it' if modelled else 'the migration was not run, or it failed'}"
     )
     ruling = Ruling(
         judge=judge, state="yes", why=text, strength=7.0, entity=Entity(kind="table", name=index.table)
     )
     missing = next(m for m in case.missing if _leads(index, m))
-    facts = missing_facts(missing) | {"migration_path": index.path}
-    return finding(ruling, scene, evidence, facts)
+    written = (
+        _migration_facts(missing, schema, reading, scene) if modelled else {"migration_path": index.path}
+    )
+    return finding(ruling, scene, evidence, missing_facts(missing) | written)
 
 
 def _absent_text(absent: Sequence[DeclaredIndex]) -> str:

@@ -65,6 +65,25 @@ def test_a_promised_index_left_invalid_counts_as_absent() -> None:
     assert found["index_promised_absent"].state == found["index_invalid"].state == "yes"
 
 
+def test_an_index_that_only_the_model_declares_wants_a_migration() -> None:
+    model = SourceFile(
+        path="prisma/schema.prisma",
+        text="model orders {\n  id Int @id\n  customer_email String\n\n  @@index([customer_email])\n}\n",
+    )
+    found = told(model, *MIGRATIONS)
+    assert found["index_in_no_migration"].state == found["index_promised_absent"].state == "yes"
+    assert "none of 2 migrations" in found["index_in_no_migration"].why
+    assert "though prisma/schema.prisma declares one" in found["index_in_no_migration"].why
+    assert "no migration was made of it" in found["index_promised_absent"].why
+
+
+def test_a_model_that_stands_alone_is_what_the_project_runs() -> None:
+    model = SourceFile(
+        path="prisma/schema.prisma", text="model orders {\n  a Int\n  @@index([customer_email])\n}\n"
+    )
+    assert told(model)["index_in_no_migration"].state == "no"
+
+
 def test_an_index_in_no_migration_is_drift() -> None:
     extra = a.Index(table="orders", index="by_hand", columns=("status",))
     assert "by_hand" in told(*MIGRATIONS, have=(*INDEXES, extra))["index_unpromised"].why
