@@ -31,6 +31,7 @@ from graph.wanted import wanted
 from playbooks.changes import ChangeJudgement, judge_changes
 from playbooks.cluster import judge_cluster
 from playbooks.database import judge_database
+from playbooks.diffs import schema_words
 from playbooks.facts import Scene
 from playbooks.mechanisms import judge_mechanisms
 from playbooks.messages import judge_messages
@@ -200,7 +201,7 @@ def _settle(bench: _Bench, place: Place, ruled_out: Collection[str]) -> Hypothes
     scene = _scene(bench.incident, bench.suspects, place.service)
     findings = (
         *about(desk, place.service),
-        *bench.tests.get(place.service, ()),
+        *_tests_at(bench, place),
         *judge_messages(messages(desk, place.service), scene),
         judge_provider_status(bench.seen, signals, scene),
     )
@@ -213,6 +214,20 @@ def _all_tests(
     """The tests of every service that may be at fault."""
     likely = sorted(name for name, p in suspicion.items() if p >= _WORTH_TESTING)
     return {name: _tests(incident, suspects, seen, name) for name in likely}
+
+
+def _tests_at(bench: _Bench, place: Place) -> tuple[Finding, ...]:
+    """The tests of the place's service.
+
+    A service that its change alone accuses shares a database with those that suffer. Of what the database's
+    tests find there, what lies in a table that the change's migrations name is its doing; the rest is not.
+    """
+    commit = place.change.commit if place.change else None
+    if place.service in bench.tests or commit is None:
+        return bench.tests.get(place.service, ())
+    words = schema_words(commit)
+    found = _tests(bench.incident, bench.suspects, bench.seen, place.service) if words else ()
+    return tuple(f for f in found if f.entity and f.entity.kind == "table" and f.entity.name in words)
 
 
 def _scene(incident: Incident, suspects: Suspects, service: str) -> Scene:

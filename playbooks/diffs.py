@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from connectors.answers import Commit
 from playbooks.diff_tidying import LONGEST_LINE, commented, laid_out, renames_only, shape, words_of
 
 MOST_CHARACTERS = 400_000
@@ -142,6 +143,15 @@ def read_diff(text: str | None, files: Sequence[str] = ()) -> Diff:
     read = [_file(path, body) for path, body in _split(rows[:MOST_LINES], files)]
     renames = renames_only(read)
     return Diff(True, tuple(replace(f, renames_only=f.path in renames) for f in read), cut)
+
+
+def schema_words(commit: Commit) -> frozenset[str]:
+    """Every word in the lines that the commit's migrations add or remove: the tables they alter among them."""
+    if commit.diff is None or all(role_of(path) is not Role.MIGRATION for path in commit.files):
+        return frozenset()
+    files = [f for f in read_diff(commit.diff, commit.files).files if f.role is Role.MIGRATION]
+    lines = [line.text for file in files for line in (*file.added, *file.removed)]
+    return frozenset(word for line in lines for word in re.findall(r"\w+", line))
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ THOROUGH = [
 """One of each verdict: what is said of running twice and of being killed does not depend on the incident."""
 
 LACKING = {
+    "foreign-key-without-index": ("invoices", "order_id"),
     "invalid-index": ("orders", "external_reference"),
     "missing-index-after-deploy": ("orders", "customer_email"),
 }

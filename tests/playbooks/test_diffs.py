@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from connectors.answers import Commit
 from playbooks.change_effects import Effect
 from playbooks.diff_effects import Power, power_of
 from playbooks.diff_settings import turned
 from playbooks.diff_words import rarity, shared, split_words
-from playbooks.diffs import Line, Pair, Role, read_diff, role_of
+from playbooks.diffs import Line, Pair, Role, read_diff, role_of, schema_words
 
 
 def _patch(path: str, *lines: str) -> str:
@@ -154,3 +157,24 @@ def test_rare_words_weigh_more_than_common_ones() -> None:
     rare = rarity([["cart", "coupon"], ["cart"], ["cart"]])
     both = dict(shared({"cart": 1.0, "coupon": 1.0}, {"cart": 1.0, "coupon": 1.0}, rare))
     assert both["coupon"] > both["cart"]
+
+
+def _commit(*patches: tuple[str, str]) -> Commit:
+    at = datetime(2026, 6, 18, tzinfo=UTC)
+    diff = "".join(_patch(path, line) for path, line in patches)
+    return Commit(sha="a" * 40, at=at, author="", message="", files=tuple(p for p, _ in patches), diff=diff)
+
+
+def test_the_words_of_a_commits_migrations_are_those_of_the_lines_it_changes_there() -> None:
+    words = schema_words(
+        _commit(
+            ("migrations/0007_invoices.sql", "+CREATE TABLE invoices (order_id bigint);"),
+            ("services/payments/app.py", "+REFUNDS = 'SELECT id FROM refunds'"),
+        )
+    )
+    assert {"invoices", "order_id"} <= words
+    assert "refunds" not in words
+
+
+def test_a_commit_without_migrations_alters_no_table() -> None:
+    assert schema_words(_commit(("app.py", "+x = 'CREATE TABLE invoices (id int)'"))) == frozenset()
