@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,18 +23,19 @@ RECORDS = ("schema_migrations", "alembic_version", "_prisma_migrations")
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    root = tmp_path_factory.mktemp("frameworks")
-    for directory in (root, *root.parents[:2]):
-        directory.chmod(0o711)  # the database's own user has to get through
-    (root / "logs").mkdir()
-    supervisor = Supervisor(root / "logs")
-    server = Postgres(root / "postgres", supervisor, {"shared_buffers": "32MB"})
-    try:
-        server.start()
-        yield server
-    finally:
-        supervisor.stop_all()
+def postgres() -> Iterator[Postgres]:
+    # Not under pytest's directory, which it keeps from the database's own user.
+    with tempfile.TemporaryDirectory(prefix="firstcause-frameworks-") as directory:
+        root = Path(directory)
+        root.chmod(0o711)
+        (root / "logs").mkdir()
+        supervisor = Supervisor(root / "logs")
+        server = Postgres(root / "postgres", supervisor, {"shared_buffers": "32MB"})
+        try:
+            server.start()
+            yield server
+        finally:
+            supervisor.stop_all()
 
 
 def repository(root: Path, framework: Framework) -> Repository:
