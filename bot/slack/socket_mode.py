@@ -1,7 +1,8 @@
 """Socket Mode: the app calls Slack, and hears it over a web socket; nothing has to reach this process.
 
 It runs on a thread and loop of its own, so that whatever else this process does never keeps it from
-acknowledging. The official client reconnects by itself, as often as Slack refreshes or the network breaks.
+acknowledging. The official client reconnects by itself, as often as Slack refreshes or the network breaks;
+where it does not, it is replaced.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 
 PING_SECONDS: Final = 5.0
 _END_SECONDS: Final = 10.0
+_PATIENCE: Final = 6
+"""After so many intervals without a connection the client is replaced."""
 
 
 class SocketMode:
@@ -34,6 +37,7 @@ class SocketMode:
         self._ping_seconds = ping_seconds
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="slack-socket", daemon=True)
+        self._connected = False
         self._handler: AsyncSocketModeHandler | None = None
         self._ending = asyncio.Event()
 
@@ -49,9 +53,7 @@ class SocketMode:
 
     def problem(self) -> str:
         """Why Slack is not heard now; empty when it is."""
-        session = None if self._handler is None else self._handler.client.current_session
-        connected = session is not None and not session.closed
-        return "" if connected else "Slack's web socket is not connected"
+        return "" if self._connected else "Slack's web socket is not connected"
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -63,22 +65,53 @@ class SocketMode:
             self._loop.close()
 
     async def _listen(self) -> None:
+        while not self._ending.is_set():
+            handler = self._handler = self._client()
+            # It tries for as long as it takes.
+            connecting = asyncio.ensure_future(handler.connect_async())  # type: ignore[no-untyped-call]  # bolt's
+            try:
+                await self._until_lost(handler)
+            finally:
+                self._connected = False
+                await self._close(handler, connecting)
+        await self._app.finished()
+
+    def _client(self) -> AsyncSocketModeHandler:
         from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 
-        self._handler = AsyncSocketModeHandler(
+        return AsyncSocketModeHandler(
             self._app.bolt,
             self._token,
             logger=_quiet(),
             web_client=self._app.client,
             ping_interval=self._ping_seconds,
         )
-        # The client tries for as long as it takes.
-        connecting = asyncio.ensure_future(self._handler.connect_async())  # type: ignore[no-untyped-call]  # bolt's
-        await self._ending.wait()
-        await self._handler.close_async()  # type: ignore[no-untyped-call]  # bolt's
+
+    async def _until_lost(self, handler: AsyncSocketModeHandler) -> None:
+        """Until this ends, or the client does not come back by itself.
+
+        Its reconnections wait for one lock, and a listener that is cancelled at the wrong moment may keep it:
+        a net below it, because nobody would notice an app that hears nothing.
+        """
+        lost_after = _PATIENCE * self._ping_seconds
+        seen = self._loop.time()
+        while self._loop.time() - seen < lost_after:
+            self._connected = await handler.client.is_connected()
+            if self._connected:
+                seen = self._loop.time()
+            try:
+                await asyncio.wait_for(self._ending.wait(), self._ping_seconds / 4)
+            except TimeoutError:
+                continue
+            return
+        log.warning("Slack's web socket did not come back for %g seconds; a new client is made", lost_after)
+
+    async def _close(self, handler: AsyncSocketModeHandler, connecting: asyncio.Future[None]) -> None:
         connecting.cancel()
-        await asyncio.gather(connecting, return_exceptions=True)
-        await self._app.finished()
+        closing = asyncio.ensure_future(handler.close_async())  # type: ignore[no-untyped-call]  # bolt's
+        await asyncio.wait({closing}, timeout=_END_SECONDS / 2)
+        closing.cancel()
+        await asyncio.gather(connecting, closing, return_exceptions=True)
 
 
 def _quiet() -> logging.Logger:

@@ -188,10 +188,11 @@ class World:
     def until(self, true: Callable[[], object], seconds: float = 30.0) -> None:
         """Wait until it is true."""
         end = time.monotonic() + seconds
-        with self.changed:
-            while not true():
-                assert time.monotonic() < end, "what was waited for did not happen"
-                self.changed.wait(0.05)
+        # Asked without the lock: what is waited for may itself speak to the double.
+        while not true():
+            assert time.monotonic() < end, "what was waited for did not happen"
+            with self.changed:
+                self.changed.wait(0.02)
 
     def tell(self) -> None:
         """Wake those who wait."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +83,24 @@ def test_a_slack_that_is_away_at_the_start_is_connected_to_when_it_is_back(
     try:
         workspace.until(lambda: workspace.connections)
         workspace.until(lambda: socket.problem() == "")
+        assert workspace.command("help").status == 200
+    finally:
+        socket.stop()
+
+
+def test_a_client_that_cannot_reconnect_any_more_is_replaced(workspace: Slack, desk: StoredDesk) -> None:
+    fields = fields_of(workspace, app_token={"env": "APP"}, signing_secret=None)
+    socket = SocketMode(SlackApp(fields, desk, SERVICES), ping_seconds=0.1)
+    socket.start()
+    try:
+        workspace.until(lambda: socket.problem() == "")
+        client = socket._handler.client if socket._handler is not None else None
+        assert client is not None
+        asyncio.run_coroutine_threadsafe(client.connect_operation_lock.acquire(), socket._loop).result(30)
+        client.auto_reconnect_enabled = client.default_auto_reconnect_enabled = False
+        workspace.refresh(False)
+        workspace.until(lambda: socket._handler is not None and socket._handler.client is not client)
+        workspace.until(lambda: workspace.connections)
         assert workspace.command("help").status == 200
     finally:
         socket.stop()
