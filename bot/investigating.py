@@ -107,13 +107,14 @@ def _begun(station: Station, lease: Lease) -> Begun | None:
     incident = record.incident(desked.thread) if resumed else None
     if incident is None:
         try:
+            desked = station.enriched(desked)
             request = _request(desked, station)
             incident = station.around.site(request, record).begin(request).work.incident
         except BadInputError as error:
             _failed(station, lease, desked, str(error))
             return None
-    desked = _written(station, lease, incident, resumed)
-    return Begun(desked, incident, record, resumed) if desked is not None else None
+    written = _written(station, lease, incident, desked.service)
+    return Begun(written, incident, record, resumed) if written is not None else None
 
 
 def _due(desked: Desked) -> bool:
@@ -138,7 +139,7 @@ def _request(desked: Desked, station: Station) -> Request:
     )
 
 
-def _written(station: Station, lease: Lease, incident: Incident, resumed: bool) -> Desked | None:
+def _written(station: Station, lease: Lease, incident: Incident, service: str) -> Desked | None:
     """Write down that it is being investigated, unless somebody cancelled it this moment."""
     now = station.now()
     with station.desk.begin() as within:
@@ -147,11 +148,12 @@ def _written(station: Station, lease: Lease, incident: Incident, resumed: bool) 
         if desked is None or not _due(desked):
             within.jobs.done(lease)
             return None
+        resumed = desked.state is IncidentState.INVESTIGATING
         if not resumed:
             rounds = desked.rounds + 1
             update = {"rounds": rounds, "thread": f"{desked.id}.{rounds}", "again": False, "failed": ""}
             desked = desked.model_copy(update={"state": IncidentState.INVESTIGATING, **update})
-        desked = desked.model_copy(update={"service": desked.service or incident.service or ""})
+        desked = desked.model_copy(update={"service": service or incident.service or ""})
         within.incidents.put(desked)
         event = "taken over" if resumed else "investigating"
         body = {"event": event, "thread": desked.thread, "worker": lease.worker}

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from bot import configuration, live, logs
 from bot.crew import Crew
-from bot.desk import Sender
+from bot.desk import Desked, Sender
 from bot.drawing import Voice
 from bot.errors import BadInputError
 from bot.serve_fields import ServeFields
@@ -115,6 +115,7 @@ def composed(
         measures=parts.measures,
         now=_now,
         lease_seconds=fields.lease.total_seconds(),
+        enriched=_enriching(fields, around),
     )
     crew = Crew(station, senders(fields), fields.storms)
     ears = _ears(fields, station)
@@ -161,6 +162,19 @@ def senders(fields: ServeFields) -> Sequence[tuple[Sender, int]]:
     return found
 
 
+def _enriching(fields: ServeFields, around: Surroundings) -> Callable[[Desked], Desked]:
+    """What is asked of the pager before an investigation: within a lease, so not for long."""
+    pagerduty = fields.pagerduty
+    if pagerduty is None or pagerduty.token is None:
+        return lambda incident: incident
+    from bot.pagerduty.calls import Calls
+    from bot.pagerduty.details import PagerDutyDetails
+    from bot.pagerduty.enriching import Enriching
+
+    calls = Calls(pagerduty.token.get_secret_value(), pagerduty.api, seconds=3)
+    return Enriching(PagerDutyDetails(calls), lambda name: around.find(name) is not None)
+
+
 def heard(app: FastAPI, fields: ServeFields) -> list[str]:
     """Everything that is listened for, in words."""
     quiet = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
@@ -177,6 +191,8 @@ def heard(app: FastAPI, fields: ServeFields) -> list[str]:
 def _serve(served: Served, listener: socket.socket, fields: ServeFields) -> None:
     import uvicorn
 
+    from bot.web.punctual import PunctualProtocol
+
     logs.set_up(fields.log)
     # What was built so far lives until the end; what comes is looked through: this process lasts.
     gc.freeze()
@@ -190,7 +206,9 @@ def _serve(served: Served, listener: socket.socket, fields: ServeFields) -> None
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=REQUESTS_SECONDS,
-            limit_concurrency=200,
+            # bot.web.shelter turns away with a word when to come again; this is for floods of connections.
+            limit_concurrency=1_000,
+            http=PunctualProtocol,
         )
     )
     with _signals(server, served.station):

@@ -56,7 +56,8 @@ class Station:
     """One serving process.
 
     `name` tells its workers from those of other processes. `records` opens the record: an investigation has
-    its own, which keeps what was read in memory. `lease_seconds`: how long a job stays with a worker that
+    its own, which keeps what was read in memory. `enriched`: an incident with what its pager knows of it
+    besides, asked before it is investigated. `lease_seconds`: how long a job stays with a worker that
     gives no sign of life. `stopping`: nothing new is begun; `ended`: what runs gives its job back.
     `leases` are those of the jobs under way, by job.
     """
@@ -69,6 +70,7 @@ class Station:
     measures: Measures
     now: Callable[[], datetime]
     lease_seconds: float = 20.0
+    enriched: Callable[[Desked], Desked] = lambda incident: incident
     stopping: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     outcomes: Outcomes = field(default_factory=Outcomes)

@@ -11,10 +11,12 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from bot import alerts
 from bot.cardview import CardView
 from bot.desk import Desked, IncidentState, Later, Message, Never, Outgoing, Sent
 from bot.pagerduty.calls import Calls
 from bot.pagerduty.details import IncidentDetails, PagerDutyDetails
+from bot.pagerduty.enriching import Enriching
 from bot.pagerduty.note import MOST_CHARACTERS, note
 from bot.pagerduty.notes import PagerDutyNotes, marker
 from bot.result import of_outcome
@@ -335,3 +337,44 @@ def test_text_of_strangers_forges_no_line_and_no_marker_in_a_note() -> None:
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert len(text) <= MOST_CHARACTERS
+
+
+# --- what the desk's incident gains from it -----------------------------------------------------------
+def _desked(service: str, alert: str | None) -> Desked:
+    return Desked(
+        id="INC-1",
+        service=service,
+        title="p99",
+        started_at=NOW,
+        opened_at=NOW,
+        last_alert_at=NOW,
+        alert=alert,
+        refs={"pagerduty": "PINC1"},
+    )
+
+
+def test_an_incident_of_a_service_nobody_knows_gains_the_service_and_the_labels_of_its_alert(
+    account: double.PagerDuty, calls: Callable[..., Calls]
+) -> None:
+    account.alert("PINC1", 1, {"firing": {"service": "stranger", "metric": "latency_seconds"}})
+    account.alert("PINC1", 2, {"app": "checkout", "urgency": "from the alert"})
+    enriching = Enriching(PagerDutyDetails(calls()), lambda name: name == "checkout")
+    alert = json.dumps(double.event(body={"details": {"metric": "own"}}))
+    found = enriching(_desked("Checkout (production)", alert))
+    assert found.service == "checkout"
+    assert found.alert is not None
+    trigger = alerts.read(found.alert.encode(), NOW)
+    assert (trigger.metric, dict(trigger.labels)["service"]) == ("own", "stranger")
+    assert enriching(_desked("checkout", None)) == _desked("checkout", None)
+
+
+def test_where_pagerduty_is_silent_or_was_never_the_pager_an_incident_stays_as_it_is(
+    account: double.PagerDuty, calls: Callable[..., Calls]
+) -> None:
+    enriching = Enriching(PagerDutyDetails(calls()), lambda _: False)
+    elsewhere = _desked("", None).model_copy(update={"refs": {"alertmanager": "g"}})
+    assert enriching(elsewhere) == elsewhere
+    assert account.requests == []
+    account.before = lambda _: PlainTextResponse("", 503)
+    incident = _desked("Checkout (production)", json.dumps(double.event()))
+    assert enriching(incident) == incident
