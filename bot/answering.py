@@ -17,7 +17,16 @@ from bot.cardview import CardView, Said
 from bot.desk import AuditKind, Delivery, DeliveryKind, Desked, IncidentState, Lease, Transaction
 from bot.errors import BusyError
 from bot.handling import meant, respond, standing
-from bot.investigation import Confirm, Decision, Investigator, Outcome, Partly, RuleOut, SomethingElse
+from bot.investigation import (
+    Confirm,
+    Decision,
+    Investigator,
+    NothingWrong,
+    Outcome,
+    Partly,
+    RuleOut,
+    SomethingElse,
+)
 from bot.result import of_outcome
 from bot.slack.heard import Asked, Chosen
 from bot.station import Held, Station
@@ -66,6 +75,8 @@ def decision_of(chosen: Chosen) -> Decision:
             return Partly(proposal=chosen.proposal, text=chosen.text)
         case "rule_out":
             return RuleOut(proposal=chosen.proposal or "")
+        case "nothing_wrong":
+            return NothingWrong()
         case _:
             said = (chosen.cause, f"at {chosen.service}" if chosen.service else "", chosen.text)
             return SomethingElse(text=" ".join(filter(None, said)))

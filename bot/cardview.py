@@ -11,14 +11,14 @@ from typing import Final, Literal, get_args
 from bot.desk import Desked, IncidentState
 from bot.investigation import Outcome, Partly, SomethingElse
 from bot.result import Result, of_outcome
-from connectors.contract import Frozen, Instant
+from connectors.contract import Frozen, Instant, Source
 from graph.context import Progress, Stage
 from graph.decisions import Decision
 from graph.record import weighing_bytes, weighing_id
 
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
-_LEFT_ALONE: Final = frozenset({"topology", "status"})
-"""Kinds that support others: their absence alone is no reason to ask a person twice."""
+_WEIGHED: Final = frozenset(map(str, Source)) - {"topology", "status"}
+"""Kinds that causes are held against; the others support them, and nobody is asked twice for their sake."""
 _NOT_CONFIGURED: Final = "unavailable: no source of this kind"
 
 
@@ -174,5 +174,5 @@ def unread(result: Result) -> tuple[str, ...]:
     return tuple(
         kind
         for kind, state in result.coverage.items()
-        if kind not in _LEFT_ALONE and state.startswith("unavailable:") and state != _NOT_CONFIGURED
+        if kind in _WEIGHED and state.startswith("unavailable:") and state != _NOT_CONFIGURED
     )

@@ -146,7 +146,7 @@ def remainder(text: str, told: Iterable[str]) -> str:
     claims = {one_line(claim).rstrip(".") for claim in told}
     for claim in sorted((c for c in claims if len(c) >= _LEAST_CLAIM), key=lambda c: (-len(c), c)):
         rest = rest.replace(claim, "")
-    return "; ".join(clause for part in rest.split(";") if (clause := part.strip(" .")))
+    return "; ".join(clause for part in rest.split(";") if (clause := part.strip(" .:")))
 
 
 def manner(proposal: ProposalResult) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CALLBACKS: Final = (SOMETHING_ELSE, UNREAD)
-Decision = Literal["confirm", "partly", "rule_out", "something_else", "ask_again"]
+Decision = Literal["confirm", "partly", "rule_out", "something_else", "nothing_wrong", "ask_again"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ class Chosen(Frozen):
     `unread`: what was missing when they confirmed nevertheless.
     """
 
-    decision: Literal["confirm", "partly", "rule_out", "something_else", "ask_again"]
+    decision: Literal["confirm", "partly", "rule_out", "something_else", "nothing_wrong", "ask_again"]
     incident: str
     weighing: str = ""
     proposal: str | None = None

@@ -18,7 +18,7 @@ from connectors.redaction import redacted
 Json = Mapping[str, Any]
 
 MOST_TEXT: Final = 3_000
-_ACTION = re.compile(r"(confirm|partly|rule_out|something_else|ask_again)(?:[:.-]\w{1,64})?")
+_ACTION = re.compile(r"(confirm|partly|rule_out|something_else|nothing_wrong|ask_again)(?:[:.-]\w{1,64})?")
 
 
 class FormError(ValueError):

@@ -20,7 +20,7 @@ _SHOWN: Final = 8
 class Opened(Frozen):
     """What a window was opened for; it travels with the window."""
 
-    decision: Literal["confirm", "partly", "rule_out", "something_else", "ask_again"]
+    decision: Literal["confirm", "partly", "rule_out", "something_else", "nothing_wrong", "ask_again"]
     choice: Choice
     back: Back
 
