@@ -131,12 +131,28 @@ def _request(desked: Desked, station: Station) -> Request:
         since += max(now - desked.opened_at, timedelta())
     return Request(
         at=now,
-        service=desked.service or None,
+        service=_service(desked, station) or None,
         since=since,
         alert=desked.alert.encode() if desked.alert is not None else None,
         about=desked.text if desked.alert is None else "",
         baseline=station.around.configuration.investigation.baseline,
     )
+
+
+def _service(desked: Desked, station: Station) -> str:
+    """The service that is meant; where nobody knows it, what the alerts behind a pager's incident name."""
+    ref = desked.refs.get("pagerduty", "")
+    if not ref or station.pager is None or station.around.find(desked.service) is not None:
+        return desked.service
+    from bot.pagerduty.details import IncidentDetails
+
+    told = station.pager.details(ref)
+    if not isinstance(told, IncidentDetails):
+        log.info("%s: %s", desked.id, told.reason)
+        return desked.service
+    known = (station.around.find(name) for name in told.services)
+    found = next((each.name for each in known if each is not None), None)
+    return found or desked.service or next(iter(told.services), "")
 
 
 def _written(station: Station, lease: Lease, incident: Incident, service: str) -> Desked | None:

@@ -35,6 +35,7 @@ from bot.surroundings import Surroundings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from bot.pagerduty.details import PagerDutyDetails
     from bot.slack.socket_mode import SocketMode
     from bot.store import Database, Where
 
@@ -114,6 +115,7 @@ def composed(
         voice=Voice(fields),
         measures=parts.measures,
         now=_now,
+        pager=_pager(fields),
         lease_seconds=fields.lease.total_seconds(),
         enriched=_enriching(fields, around),
     )
@@ -122,6 +124,16 @@ def composed(
     ready = {"crew": crew.wrong} | ({"slack": ears.socket.problem} if ears.socket else {})
     app = application(fields, replace(parts, ready=ready, routes=ears.routes))
     return Served(app, crew, station, ears)
+
+
+def _pager(fields: ServeFields) -> PagerDutyDetails | None:
+    """Who tells more of PagerDuty's incidents than its webhooks do."""
+    if fields.pagerduty is None or fields.pagerduty.token is None:
+        return None
+    from bot.pagerduty.calls import Calls
+    from bot.pagerduty.details import PagerDutyDetails
+
+    return PagerDutyDetails(Calls(fields.pagerduty.token.get_secret_value(), fields.pagerduty.api))
 
 
 def _ears(fields: ServeFields, station: Station) -> Ears:

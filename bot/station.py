@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from bot.cardview import CardView, Said
 from bot.desk import Desk, Desked, IncidentState, Lease, LostLeaseError
@@ -19,6 +19,9 @@ from bot.investigation import Investigator, Outcome
 from bot.surroundings import Surroundings
 from bot.web.measures import Measures
 from graph.record import Record
+
+if TYPE_CHECKING:
+    from bot.pagerduty.details import PagerDutyDetails
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +62,7 @@ class Station:
     its own, which keeps what was read in memory. `enriched`: an incident with what its pager knows of it
     besides, asked before it is investigated. `lease_seconds`: how long a job stays with a worker that
     gives no sign of life. `stopping`: nothing new is begun; `ended`: what runs gives its job back.
-    `leases` are those of the jobs under way, by job.
+    `pager` tells what a webhook leaves out. `leases` are those of the jobs under way, by job.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Station:
     voice: Voice
     measures: Measures
     now: Callable[[], datetime]
+    pager: PagerDutyDetails | None = None
     lease_seconds: float = 20.0
     enriched: Callable[[Desked], Desked] = lambda incident: incident
     stopping: threading.Event = field(default_factory=threading.Event)
