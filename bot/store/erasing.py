@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, and_, inspect, select, table, text
+from sqlalchemy import ColumnElement, Connection, and_, inspect, or_, select, table, text
 from sqlalchemy import column as named
 
 from bot.desk import LIVE, AuditKind, Desked, IncidentState
@@ -110,7 +110,12 @@ def _erase_incident(connection: Connection, number: int, incident: Desked) -> No
     sent = messages.update().where(messages.c.incident == incident.id)
     connection.execute(sent.values(payload=None))
     connection.execute(sent.where(messages.c.state == "waiting").values(state="dead", why="erased"))
-    _erase_threads(connection, [incident.thread])
+    rounds = or_(
+        investigations.c.thread.in_([incident.thread, incident.id]),
+        investigations.c.thread.startswith(f"{incident.id}.", autoescape=True),
+    )
+    threads = connection.execute(select(investigations.c.thread).where(rounds)).scalars().all()
+    _erase_threads(connection, threads)
 
 
 def _threads_before(connection: Connection, before: datetime) -> Sequence[str]:

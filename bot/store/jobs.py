@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Update, and_, case, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Row, Select, Update, and_, case, func, or_, select, text
 
 from bot.desk import Job, JobKind, Lease, LostLeaseError
 from bot.store.engine import Database, insert_new
@@ -79,19 +80,15 @@ def claim(
     database: Database, worker: str, now: datetime, seconds: float, limits: tuple[int, Sequence[JobKind]]
 ) -> Lease | None:
     """The next job that may be done. `limits`: how many of a group at once, and which kinds."""
-    per_group, kinds = limits
+    with database.reading() as connection:  # idle workers look often, and keep nobody from writing
+        if connection.execute(_next(database.clock(connection, now), now, limits)).first() is None:
+            return None
     with database.writing(durable=True) as connection:
         if not database.embedded:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CLAIMING})
         clock = database.clock(connection, now)
-        due = or_(
-            and_(jobs.c.running == 0, ran_out(jobs.c.not_before, jobs.c.waits, now.timestamp())),
-            and_(jobs.c.running == 1, ran_out(jobs.c.until, jobs.c.seconds, clock)),
-        )
-        wanted = jobs.c.kind.in_([each.value for each in kinds])
-        quick_first = case((jobs.c.kind == JobKind.INVESTIGATE.value, 1), else_=0)
-        found = select(jobs).where(due, wanted, _has_room(clock, per_group)).order_by(quick_first, jobs.c.id)
-        row = connection.execute(found.limit(1).with_for_update(skip_locked=True)).one_or_none()
+        found = _next(clock, now, limits).with_for_update(skip_locked=True)
+        row = connection.execute(found).one_or_none()
         if row is None:
             return None
         taken = {
@@ -108,6 +105,19 @@ def claim(
         not_before=_instant(row.not_before),
     )
     return Lease(job=job, worker=worker, token=row.token + 1, until=_instant(clock + seconds))
+
+
+def _next(clock: float, now: datetime, limits: tuple[int, Sequence[JobKind]]) -> Select[*tuple[Any, ...]]:
+    """The job that may be done next; what is quick comes first."""
+    per_group, kinds = limits
+    due = or_(
+        and_(jobs.c.running == 0, ran_out(jobs.c.not_before, jobs.c.waits, now.timestamp())),
+        and_(jobs.c.running == 1, ran_out(jobs.c.until, jobs.c.seconds, clock)),
+    )
+    wanted = jobs.c.kind.in_([each.value for each in kinds])
+    quick_first = case((jobs.c.kind == JobKind.INVESTIGATE.value, 1), else_=0)
+    found = select(jobs).where(due, wanted, _has_room(clock, per_group))
+    return found.order_by(quick_first, jobs.c.id).limit(1)
 
 
 def renew(database: Database, lease: Lease, now: datetime, seconds: float) -> Lease:

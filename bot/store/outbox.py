@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
 
 from bot.desk import Body, Later, Message, Never, Outgoing, Sent
 from bot.store.engine import Database, insert_new
@@ -66,22 +66,12 @@ class StoredOutbox:
 
 def outgoing(database: Database, operations: Sequence[str], now: datetime, seconds: float) -> Outgoing | None:
     """The next message that is due, under a lease."""
-    before = messages.alias()
+    with database.reading() as connection:  # whoever has nothing to send looks often
+        if connection.execute(_next(database.clock(connection, now), now, operations)).first() is None:
+            return None
     with database.writing(durable=True) as connection:
         clock, at = database.clock(connection, now), now.timestamp()
-        first = select(before.c.n).where(before.c.key == messages.c.after, before.c.result.is_not(None))
-        query = (
-            select(messages)
-            .where(
-                messages.c.state == "waiting",
-                messages.c.operation.in_(list(operations)),
-                ran_out(messages.c.not_before, messages.c.waits, at),
-                ran_out(messages.c.until, messages.c.seconds, clock),
-                or_(messages.c.after.is_(None), first.exists()),
-            )
-            .order_by(messages.c.n)
-            .limit(1)
-        )
+        query = _next(clock, now, operations)
         row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
         if row is None:
             return None
@@ -100,6 +90,24 @@ def outgoing(database: Database, operations: Sequence[str], now: datetime, secon
         message=message, token=row.token + 1, version=row.version, attempts=row.attempts + 1,
         first_tried_at=tried, known=known or {},
     )  # fmt: skip
+
+
+def _next(clock: float, now: datetime, operations: Sequence[str]) -> Select[*tuple[Any, ...]]:
+    """The message to send next: what it needs the result of was sent."""
+    before = messages.alias()
+    first = select(before.c.n).where(before.c.key == messages.c.after, before.c.result.is_not(None))
+    return (
+        select(messages)
+        .where(
+            messages.c.state == "waiting",
+            messages.c.operation.in_(list(operations)),
+            ran_out(messages.c.not_before, messages.c.waits, now.timestamp()),
+            ran_out(messages.c.until, messages.c.seconds, clock),
+            or_(messages.c.after.is_(None), first.exists()),
+        )
+        .order_by(messages.c.n)
+        .limit(1)
+    )
 
 
 @dataclass(frozen=True, slots=True)

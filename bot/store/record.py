@@ -108,7 +108,7 @@ class Store:
         Its writes raise LostLeaseError then.
         """
         fenced = Store(self.database, self._now)
-        fenced._lease = lease
+        fenced._lease, fenced._loaded = lease, self._loaded
         return fenced
 
     @property

@@ -160,4 +160,4 @@ def upgrade() -> None:
     connection.exec_driver_sql("ALTER TABLE answers_anew RENAME TO answers")
     for statement in _GUARDS:
         connection.exec_driver_sql(statement)
-    connection.exec_driver_sql("INSERT INTO audit_head VALUES (1, 0, '{_GENESIS}')")
+    connection.exec_driver_sql(f"INSERT INTO audit_head VALUES (1, 0, '{_GENESIS}')")  # noqa: S608  own value
