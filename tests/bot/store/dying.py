@@ -44,5 +44,8 @@ def work(desk: StoredDesk, name: str) -> None:
 
 
 if __name__ == "__main__":
-    what, store, *more = sys.argv[1:]
-    {"kill": kill, "work": work}[what](StoredDesk(where_of(store)), *more)
+    desk = StoredDesk(where_of(sys.argv[2]))
+    if sys.argv[1] == "kill":
+        kill(desk)
+    else:
+        work(desk, sys.argv[3])
