@@ -101,6 +101,19 @@ def beside(voice: Voice, view: CardView) -> list[Message]:
     Drawing takes a moment: call it outside of a transaction.
     """
     incident, messages = view.incident, list[Message]()
+    if voice.place(incident) and view.result is not None:
+        from bot.slack.thread import thread
+
+        messages += [
+            Message(
+                key=f"thread:{incident.id}:{view.weighing}:{n}",
+                incident=incident.id,
+                operation="slack.post",
+                payload={**each.payload(), "in_thread": True},
+                after=card_key(incident.id),
+            )
+            for n, each in enumerate(thread(view), start=1)
+        ]
     if voice.noting(incident) and view.result is not None:
         from bot.pagerduty.note import note
 

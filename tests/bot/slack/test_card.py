@@ -13,6 +13,7 @@ from bot.result import Result, of_outcome
 from bot.slack.blocks import MOST_WEIGHT, weight
 from bot.slack.card import card
 from bot.slack.payloads import _ACTION
+from bot.slack.thread import thread
 from connectors.contract import Source
 from graph.context import Progress
 from graph.model import Verdict
@@ -205,3 +206,12 @@ def test_whatever_strangers_wrote_the_card_fits_and_mentions_nobody(
         part.strip('"') for part in written.replace(":", " ").replace(",", " ").replace("}", " ").split()
         if part in ('"mrkdwn"', '"broadcast"', '"user"', '"usergroup"')
     }  # fmt: skip
+
+
+def test_the_thread_holds_the_evidence_and_the_way_back() -> None:
+    told = thread(view())
+    first = " ".join(words(block) for block in told[0].blocks)
+    assert "pg_stat_user_tables" in first
+    assert "DROP INDEX CONCURRENTLY" in first
+    assert all(wrong_with_blocks(list(each.blocks)) == [] for each in told)
+    assert all(weight(each.blocks) <= MOST_WEIGHT for each in told)
