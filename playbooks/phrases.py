@@ -7,11 +7,14 @@ search. The answer is that of the expression alone.
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from re import _parser  # type: ignore[attr-defined]  # the standard library's own, which `re` compiles from
 from typing import Any, NamedTuple
+
+_PARSER: Any = importlib.import_module("re._parser")
+"""The standard library's own, which `re` compiles from."""
 
 _MOST = 64
 _FEWEST_LETTERS = 2
@@ -46,7 +49,7 @@ def lowered(text: str) -> str | None:
 
 def phrase(pattern: str) -> Phrase:
     """Compile an expression."""
-    told = _sequence(_parser.parse(pattern, re.IGNORECASE))
+    told = _sequence(_PARSER.parse(pattern, re.IGNORECASE))
     words = told.every if told.every is not None else told.some or frozenset()
     if min(map(len, words), default=0) < _FEWEST_LETTERS:
         words = frozenset()
