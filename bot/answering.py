@@ -27,6 +27,7 @@ from bot.investigation import (
     RuleOut,
     SomethingElse,
 )
+from bot.postmortem import material
 from bot.result import of_outcome
 from bot.slack.heard import Asked, Chosen
 from bot.station import Held, Station
@@ -219,7 +220,9 @@ class _Answering:
 
     def _respond(self, within: Transaction, desked: Desked | None, text: str) -> None:
         incident = desked.id if desked is not None else self.chosen.incident
-        payload = self.chosen.back.payload(text)
+        # The only mention is of who answered before: every other one is taken out.
+        first = [str(each["by"]) for each in desked.answers] if desked is not None else []
+        payload = self.chosen.back.payload(text) | {"mentions": list(dict.fromkeys(first))}
         respond(within, f"answer:{self.delivery.key}", incident, payload, self.station.now())
 
 
@@ -234,16 +237,15 @@ def _first(desked: Desked) -> str:
 
 def _shown(station: Station, lease: Lease, delivery: Delivery, asked: Asked) -> None:
     """Show one person how an incident stands."""
-    from bot.slack.card import card
-
     now = station.now()
     with station.desk.begin() as within:
         desked = meant(within, asked)
     view = station.view(desked) if desked is not None else None
     with station.desk.begin() as within:
         within.jobs.held(lease)
-        if desked is not None and view is not None:
-            drawn = card(view)
-            payload = asked.back.payload(drawn.text) | {"blocks": list(drawn.blocks)}
-            respond(within, f"answer:{delivery.key}", desked.id, payload, now)
+        if view is not None:
+            shown = asked.back.payload(material(view)) | {"mentions": [each.by for each in view.answers]}
+            if asked.do == "show":
+                shown = asked.back.payload("") | drawing.shown(view)
+            respond(within, f"answer:{delivery.key}", view.incident.id, shown, now)
         within.jobs.done(lease)

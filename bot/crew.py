@@ -6,17 +6,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
 
 from bot.desk import JobKind, Sender
 from bot.publishing import publish
-from bot.serve_fields import StormFields
+from bot.serve_fields import ServeFields
 from bot.station import Station
 from bot.surroundings import EVERY
 from bot.worker import ANSWERS, LONG, QUICK, work
 
 log = logging.getLogger(__name__)
 
+_TIDY_SECONDS = 3600.0
+_LEAP_SECONDS = 600.0
 _LAST_WORDS_SECONDS = 3.0
 """How long the process waits, at its end, for what is being sent and for jobs to be given back."""
 
@@ -24,8 +27,9 @@ _LAST_WORDS_SECONDS = 3.0
 class Crew:
     """The threads. A thread that ends before it is told to is a defect, which `wrong` tells."""
 
-    def __init__(self, station: Station, senders: Sequence[tuple[Sender, int]], storms: StormFields) -> None:
+    def __init__(self, station: Station, senders: Sequence[tuple[Sender, int]], fields: ServeFields) -> None:
         self._station = station
+        storms, keep = fields.storms, fields.retention.evidence
         self._seen = threading.Event()
         self._sending = [
             _thread(f"send-{n}-{k}", partial(publish, station, sender))
@@ -38,10 +42,11 @@ class Crew:
             _thread(name, partial(self._work, name, kinds, storms.per_service)) for name, kinds in kinds
         ]
         self._looking = _thread("look", self._look)
+        self._tidying = _thread("tidy", partial(self._tidy, keep))
 
     def start(self) -> None:
         """Begin. Work waits until the services were seen once, or could not be."""
-        for thread in (self._looking, *self._working, *self._sending):
+        for thread in (self._looking, self._tidying, *self._working, *self._sending):
             thread.start()
 
     def wrong(self) -> str:
@@ -75,6 +80,24 @@ class Crew:
             self._station.around.look()
             self._seen.set()
             self._station.stopping.wait(EVERY.total_seconds() / 10)
+
+    def _tidy(self, keep: timedelta) -> None:
+        """Erase what was kept for long enough; while the clock leaps nobody knows what that is."""
+        station = self._station
+        while True:
+            wall, steady = station.now(), time.monotonic()
+            if station.stopping.wait(_TIDY_SECONDS):
+                return
+            passed = station.now() - wall
+            if abs(passed.total_seconds() - (time.monotonic() - steady)) > _LEAP_SECONDS:
+                log.warning("the clock leapt: nothing is erased for now")
+                continue
+            try:
+                gone = station.desk.erase(station.now() - keep, "retention", station.now())
+            except OSError as error:
+                log.warning("nothing could be erased: %s", error)
+            else:
+                log.info("erased by retention: %d", gone)
 
 
 def _thread(name: str, run: Callable[[], None]) -> threading.Thread:

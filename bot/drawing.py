@@ -57,19 +57,19 @@ def draw(within: Transaction, voice: Voice, view: CardView, now: datetime) -> No
     where = voice.place(view.incident)
     if not where:
         return
-    shown = _shown(view)
+    drawn = shown(view)
     key, incident = card_key(view.incident.id), view.incident.id
     if within.outbox.result(key) is None:
-        first = Message(key=key, incident=incident, operation="slack.post", payload={**shown, **where})
+        first = Message(key=key, incident=incident, operation="slack.post", payload={**drawn, **where})
         if within.outbox.put(first, now):
             return
     state = Message(
-        key=f"{key}:state", incident=incident, operation="slack.update", payload=shown, after=key, latest=True
+        key=f"{key}:state", incident=incident, operation="slack.update", payload=drawn, after=key, latest=True
     )
     within.outbox.put(state, now)
 
 
-def _shown(view: CardView) -> Body:
+def shown(view: CardView) -> Body:
     """The card; where it cannot be drawn, its bare words: a defect there must not cost the answer."""
     from bot.slack.card import card
 

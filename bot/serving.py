@@ -119,7 +119,7 @@ def composed(
         lease_seconds=fields.lease.total_seconds(),
         enriched=_enriching(fields, around),
     )
-    crew = Crew(station, senders(fields), fields.storms)
+    crew = Crew(station, senders(fields), fields)
     ears = _ears(fields, station)
     ready = {"crew": crew.wrong} | ({"slack": ears.socket.problem} if ears.socket else {})
     app = application(fields, replace(parts, ready=ready, routes=ears.routes))

@@ -289,3 +289,20 @@ def test_somebody_asks_to_see_an_incident_and_is_shown_its_card(one: Post) -> No
     (shown,) = [each for each in one.send() if each.operation == "slack.respond"]
     assert "INC-1" in str(shown.payload)
     assert shown.payload["user"] == "U1"
+
+
+def test_what_there_is_for_the_post_mortem_names_times_proposals_and_who_decided(one: Post) -> None:
+    one.take(page())
+    one.work()
+    one.take(click("confirm", weighing=weighing(one), proposal=first(one)))
+    one.work()
+    one.send()
+    one.take(asked("postmortem", incident="INC-1"))
+    one.work()
+    (shown,) = [each.payload for each in one.send() if each.operation == "slack.respond"]
+    text = str(shown["text"])
+    assert "INC-1: checkout" in text
+    assert "<@U1>" in text
+    assert "confirm" in text
+    assert "firstcause audit export --incident INC-1" in text
+    assert shown["mentions"] == ["U1"]
