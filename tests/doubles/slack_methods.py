@@ -136,7 +136,7 @@ def _ephemeral(world: World, arguments: Json) -> Json:
 def _history(world: World, arguments: Json) -> Json:
     channel = world.channel(arguments.get("channel"))
     world.need("groups:history" if channel.private else "channels:history")
-    return _page(arguments, world.in_channel(channel.id)[::-1])
+    return _page(world, arguments, world.in_channel(channel.id)[::-1])
 
 
 def _replies(world: World, arguments: Json) -> Json:
@@ -145,10 +145,18 @@ def _replies(world: World, arguments: Json) -> Json:
     parent = world.message(channel.id, arguments.get("ts"))
     if parent is None:
         raise SlackError("thread_not_found")
-    return _page(arguments, [*world.in_thread(channel.id, parent.ts)], [parent])
+    return _page(world, arguments, [*world.in_thread(channel.id, parent.ts)], [parent])
 
 
-def _page(arguments: Json, messages: list[Posted], first: list[Posted] | None = None) -> Json:
+def _readable(world: World, message: Json) -> Json:
+    """Without what only an app with `files:read` is shown."""
+    if "files" in message and "files:read" not in world.scopes:
+        return {name: value for name, value in message.items() if name != "files"}
+    world.used |= {"files:read"} if "files" in message else set()
+    return message
+
+
+def _page(world: World, arguments: Json, messages: list[Posted], first: list[Posted] | None = None) -> Json:
     inclusive = flag(arguments.get("inclusive"))
     oldest, latest = float(arguments.get("oldest") or 0), float(arguments.get("latest") or 1e12)
     chosen = [
@@ -165,7 +173,7 @@ def _page(arguments: Json, messages: list[Posted], first: list[Posted] | None = 
     more = start + limit < len(chosen)
     cursor = f"{_CURSOR}{start + limit}" if more else ""
     return {
-        "messages": [each.json(metadata) for each in page],
+        "messages": [_readable(world, each.json(metadata)) for each in page],
         "has_more": more,
         "response_metadata": {"next_cursor": cursor},
     }

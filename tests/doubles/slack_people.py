@@ -72,6 +72,7 @@ class People(World):
         self, text: str, user: str = "U0ANN", channel: str = "C0INC", command: str = "/diagnose", **more: Any
     ) -> Ack:
         """Type a slash command; what it is acknowledged with is shown to this person."""
+        self.need("commands")
         payload = {
             "token": "verification-token",
             "team_id": self.team,
@@ -100,6 +101,7 @@ class People(World):
         **more: Any,
     ) -> Ack:
         """Write a message that mentions the app; Slack tells it three times more where it is not heard."""
+        self.need("app_mentions:read")
         said = f"<@{self.bot_user}> {text}"
         posted = self.add(Posted(channel, self.ts(), user, said, [], thread_ts))
         event = {
@@ -149,6 +151,7 @@ class People(World):
         **more: Any,
     ) -> Ack:
         """Use a message shortcut."""
+        self.need("commands")
         payload = self._interaction("message_action", user, posted) | {
             "callback_id": callback_id,
             "action_ts": self.ts(),

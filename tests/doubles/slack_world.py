@@ -150,10 +150,12 @@ class World:
             "C0PAY": Channel("C0PAY", "payments", members=everybody | {self.bot_user}),
             "C0OPS": Channel("C0OPS", "ops", members=set(everybody)),
             "C0SECRET": Channel("C0SECRET", "secret", private=True, members={"U0EVE"}),
+            "C0TEAM": Channel("C0TEAM", "team", private=True, members=everybody | {self.bot_user}),
             "C0OLD": Channel("C0OLD", "old", archived=True, members=everybody | {self.bot_user}),
         }
         self.groups = {"S0SRE": ["U0ANN", "U0BEN"]}
         self.scopes = set(SCOPES)
+        self.used: set[str] = set()
         self.posted: list[Posted] = []
         self.shown: list[Shown] = []
         self.views: dict[str, View] = {}
@@ -225,6 +227,8 @@ class World:
         Raises:
             SlackError: it has none.
         """
+        with self.lock:
+            self.used.update(self.scopes.intersection(scopes))
         if not self.scopes.intersection(scopes):
             raise SlackError("missing_scope", needed=",".join(scopes), provided=",".join(sorted(self.scopes)))
 
