@@ -139,7 +139,7 @@ class Actions:
             decision=opened.decision,
             incident=choice.incident,
             weighing=choice.weighing,
-            proposal=choice.proposal,
+            proposal=choice.proposal or None,
             cause=free(written.get("cause", ""), 200),
             service=free(written.get("service", ""), 200),
             text=free(written.get("text", "")),

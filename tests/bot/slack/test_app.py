@@ -8,15 +8,19 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from bot.desk import AuditKind, DeliveryKind, Desk, Transaction
+from bot.cardview import CardView
+from bot.desk import AuditKind, DeliveryKind, Desk, Message, Transaction
+from bot.slack.card import card
 from bot.slack.endpoint import MOST_BYTES
 from bot.slack.heard import Asked, Chosen
+from tests.bot import samples
 from tests.bot.slack.conftest import Scene, Start
-from tests.doubles.slack_people import Request
+from tests.doubles.slack_people import Request, buttons_of
 
 
 def asked_of(scene: Scene) -> Asked:
@@ -384,6 +388,30 @@ def test_a_button_of_another_version_is_told_and_a_strange_one_is_left_alone(sce
     assert scene.workspace.click(card, "open_dashboard").status == 200
     assert scene.deliveries() == []
     assert len(scene.told()) == 1
+
+
+def test_every_button_of_a_real_card_is_heard(scene: Scene) -> None:
+    """The card as it is drawn, posted by the sender to Slack and clicked there."""
+    opened = scene.open()
+    view = CardView.found(opened, samples.outcome())
+    drawn = card(view)
+    shown = {"channel": "C0INC", "text": drawn.text, "blocks": list(drawn.blocks)}
+    posting = Message(key="card:INC-1", incident="INC-1", operation="slack.post", payload=shown)
+    with scene.desk.begin() as within:
+        within.outbox.put(posting, datetime.now(UTC))
+    scene.publish()
+    (posted,) = scene.workspace.by_app()
+    assert len(posted.blocks) == len(drawn.blocks)
+    for button, _ in buttons_of(posted):
+        ack = scene.workspace.click(
+            posted, button["action_id"], proposal=json.loads(button["value"])["proposal"]
+        )
+        assert ack.status == 200
+    windows = scene.workspace.calls["views.open"]
+    kept = [Chosen.of(each) for each in scene.deliveries()]
+    assert len(kept) + windows == len(buttons_of(posted))
+    assert {each.weighing for each in kept} == {view.weighing}
+    assert all(each.proposal is None or each.proposal in str(posted.blocks) for each in kept)
 
 
 # in time
