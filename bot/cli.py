@@ -82,14 +82,18 @@ app.command()(schema.schema)
 app.command()(sql_role.sql_role)
 
 
+def collect_seldom() -> None:
+    """What one run builds lives until its end: looking for garbage in it takes time, and finds nothing."""
+    gc.set_threshold(_ALLOCATIONS, 20, 50)
+
+
 def main() -> None:
     """Run the command and end the process."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets "?" in its place, not a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    # What one run builds lives until its end: looking for garbage in it takes time, and finds nothing.
-    gc.set_threshold(_ALLOCATIONS, 20, 50)
+    collect_seldom()
     code = run(sys.argv[1:] or ["--help"])
     gc.freeze()  # nor is there a reason to look once more before the process ends
     if threading.active_count() > 1:

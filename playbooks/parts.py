@@ -14,7 +14,7 @@ from connectors.answers import Floats, SeriesSet, SpanSet
 from playbooks.lift import Bools, read
 from playbooks.look import Level, Share
 from playbooks.semantics import Signal, meaning
-from playbooks.shifts import medians
+from playbooks.shifts import BLOCK, medians
 
 _LABELS: Mapping[str, tuple[str, ...]] = {
     "version": (
@@ -31,8 +31,6 @@ _SERVED = (2, 5)
 _MOST_VALUES = 60
 _FEWEST_SAMPLES = 4
 _CUMULATIVE = ("_total", "_count", "_sum", "_bucket")
-# Parts looked at at once, as in `playbooks.shifts`.
-_BLOCK = 2048
 
 
 def shares(spans: SpanSet, split: float) -> tuple[Share, ...]:
@@ -128,8 +126,8 @@ def _measures(
 
 def _told(since: Bools, names: Sequence[Share], found: Sequence[Floats]) -> Iterable[Level]:
     """The levels of all parts; of those with too few samples none."""
-    for at in range(0, len(names), _BLOCK):
-        values = np.array(found[at : at + _BLOCK])
+    for at in range(0, len(names), BLOCK):
+        values = np.array(found[at : at + BLOCK])
         now, before = values[:, since], values[:, ~since]
         middle = medians(now)
         spread = 1.4826 * medians(np.abs(now - middle[:, None]))

@@ -13,15 +13,13 @@ import numpy.typing as npt
 
 from connectors.answers import Floats, SeriesKey, SeriesSet
 from playbooks.semantics import Meaning, Scope, Signal, meaning
-from playbooks.shifts import is_cumulative, rates
+from playbooks.shifts import BLOCK, is_cumulative, rates
 
 # What is counted, not filled: a series of these that only rises is a counter whatever its name says.
 _COUNTS = frozenset(
     {Signal.TRAFFIC, Signal.ERRORS, Signal.CACHE, Signal.RESTARTS, Signal.OTHER, Signal.NETWORK}
 )
 MOST_SAMPLES = 1_200
-# Rows looked at at once, as in `playbooks.shifts`.
-_BLOCK = 2048
 _SUFFIXES = ("_sum", "_count", "_bucket", "_total")
 
 Labels = tuple[tuple[str, str], ...]
@@ -73,8 +71,8 @@ def _passing(
 ) -> list[int]:
     """Those of the rows that pass a test, which looks at many at once and at each alone."""
     found: list[int] = []
-    for at in range(0, len(rows), _BLOCK):
-        part = rows[at : at + _BLOCK]
+    for at in range(0, len(rows), BLOCK):
+        part = rows[at : at + BLOCK]
         found += [row for row, passes in zip(part, test(values[part]).tolist(), strict=True) if passes]
     return found
 
@@ -124,8 +122,8 @@ def _counts(series: SeriesSet, keys: list[SeriesKey], counters: list[int]) -> di
 def _rated(series: SeriesSet, rows: _Rows, rated: list[int], counts: dict[int, int]) -> _Rows:
     """The rows with these as rates; as the mean value of an observation where its count is beside."""
     values = np.array(rows.values)
-    for at in range(0, len(rated), _BLOCK):
-        part = rated[at : at + _BLOCK]
+    for at in range(0, len(rated), BLOCK):
+        part = rated[at : at + BLOCK]
         values[part] = rates(values[part], series.times)
     for n, count in counts.items():
         number = rates(series.values[count], series.times)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.answers import Floats
+from playbooks.shifts import BLOCK
 
 PERIODS = (600.0, 900.0, 1800.0, 3600.0, 86400.0, 604800.0)
 """The clock's periods, in seconds: what people and schedulers go by."""
@@ -21,8 +22,6 @@ _ALIKE = 0.4
 _MORE = 0.2
 # The part of the swing that may be left over where a season counts.
 _LEFT = 0.7
-# Rows looked at at once, as in `playbooks.shifts`.
-_BLOCK = 2048
 
 
 def seasons(values: Floats, times: Floats, history: int) -> Floats | None:
@@ -43,11 +42,11 @@ def seasons(values: Floats, times: Floats, history: int) -> Floats | None:
     found = None
     if history < 2 * _FEWEST_PHASES:
         return None
-    for at in range(0, len(values), _BLOCK):
-        part = _seasons(values[at : at + _BLOCK], times, history)
+    for at in range(0, len(values), BLOCK):
+        part = _seasons(values[at : at + BLOCK], times, history)
         if part is not None:
             found = np.zeros(values.shape) if found is None else found
-            found[at : at + _BLOCK] = part
+            found[at : at + BLOCK] = part
     return found
 
 

@@ -30,6 +30,8 @@ WAIT_SECONDS = 10.0
 Where = Path | SecretStr
 """A SQLite file, or the URL of a PostgreSQL database (a secret: it may hold a password)."""
 
+# Answers are megabytes: of a new file's larger pages, writing them takes half the time.
+_PRAGMAS = ("page_size=16384", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
 _SERVER_SIDE = "-c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
 
 
@@ -44,7 +46,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     connection = sqlite3.connect(path, timeout=WAIT_SECONDS, check_same_thread=False)
     try:
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
     except sqlite3.Error:
         connection.close()
@@ -190,7 +192,7 @@ def engine_of_url(url: SecretStr) -> Engine:
 
 def _prepare(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # transactions begin in `_begin`, not where the driver thinks they do
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -299,7 +299,7 @@ def test_a_series_is_measured_alike_alone_and_among_thousands() -> None:
     values = np.random.default_rng(3).normal(size=(4100, 60)).cumsum(axis=1)
     values[::7, -6:] += 9.0
     together = measure(values, uniform(60, 6))
-    for row in (0, 7, 2047, 2048, 4095, 4099):
+    for row in (0, 7, 511, 512, 2047, 2048, 4095, 4099):
         alone = measure(values[row : row + 1], uniform(60, 6))
         assert alone.z[0] == pytest.approx(together.z[row], rel=1e-9)
         assert alone.usual[0] == together.usual[row]
