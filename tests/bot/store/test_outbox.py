@@ -191,7 +191,8 @@ def test_only_the_newest_state_is_sent_and_what_changed_meanwhile_is_sent_again(
     assert desk.outgoing(OPERATIONS, NOW, 30) is None
 
 
-def test_it_is_tried_for_a_day_and_then_is_dead_on_record(desk: StoredDesk) -> None:
+def test_it_is_tried_for_a_day_and_then_is_dead_on_record(tmp_path: Path) -> None:
+    desk = StoredDesk(tmp_path / "store.db")
     put(desk, CARD)
     now, tried = NOW, 0
     while (outgoing := desk.outgoing(OPERATIONS, now, 30)) is not None:
@@ -206,6 +207,7 @@ def test_it_is_tried_for_a_day_and_then_is_dead_on_record(desk: StoredDesk) -> N
     *_, last = entries(desk.database)
     assert isinstance(last["body"], dict)
     assert (last["body"]["outcome"], last["body"]["why"]) == ("dead", "given up: not there")
+    desk.close()
 
 
 def test_what_waits_for_something_refused_is_refused_too_until_it_is_put_anew(desk: StoredDesk) -> None:
@@ -377,6 +379,6 @@ class Desks(RuleBasedStateMachine):
 
 
 Desks.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 test_desks_in_any_order = Desks.TestCase
