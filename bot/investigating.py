@@ -21,6 +21,7 @@ from bot.errors import BadInputError, BusyError
 from bot.investigation import Investigator, Options, Outcome, Progress
 from bot.live_incident import Request
 from bot.station import Held, Station
+from bot.store import Store
 from graph.record import Record
 from playbooks.model import Incident
 
@@ -66,7 +67,7 @@ def investigate(station: Station, lease: Lease) -> None:
     try:
         with Held(station, lease, watch.beat) as held:
             watch.held = held
-            outcome = _investigator(station, begun, watch).investigate(begun.incident, begun.desked.thread)
+            outcome = _investigator(station, begun, watch, lease).investigate(begun.incident, begun.desked.thread)
         _finish(station, lease, begun, outcome)
     except HaltedError as halt:
         _halted(station, lease, halt)
@@ -79,11 +80,13 @@ def investigate(station: Station, lease: Lease) -> None:
         _failed(station, lease, begun.desked, f"it ended unexpectedly ({type(error).__name__})")
 
 
-def _investigator(station: Station, begun: Begun, watch: Watch) -> Investigator:
+def _investigator(station: Station, begun: Begun, watch: Watch, lease: Lease) -> Investigator:
+    # A worker that hung and comes back writes no answer beside those of whoever took over.
+    record = begun.record.under(lease) if isinstance(begun.record, Store) else begun.record
     seconds = station.around.configuration.investigation.budget.total_seconds()
     return Investigator(
         station.around.sources,
-        begun.record,
+        record,
         Options(seconds=seconds, confirm="ask"),
         watch.hear,
         now=station.now,

@@ -15,8 +15,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pydantic import SecretStr
 
-from bot.desk import AuditKind, JobKind, LostLeaseError
+from bot.desk import AuditKind, JobKind, Lease, LostLeaseError
 from bot.errors import BadInputError
+from bot.investigation import Investigator, Progress
 from bot.store import VERSION, Store, Where
 from bot.store.chain import GENESIS
 from bot.store.desk import StoredDesk
@@ -27,7 +28,7 @@ from connectors.contract import Reading, Source
 from connectors.questions import StatementPlan
 from graph.planning import sweep
 from tests.bot.store.dying import DELIVERY, NOW, OPENED
-from tests.graph.fakes import INCIDENT, reading, toy_weigh
+from tests.graph.fakes import INCIDENT, FakeSources, reading, toy_weigh
 
 ROOT = Path(__file__).resolve().parents[3]
 QUESTION = StatementPlan(database="shop", queryid="1")
@@ -89,6 +90,27 @@ def test_an_investigation_writes_nothing_more_once_its_lease_is_lost(desk: Store
         fenced.put_weighing("INC-1.1", toy_weigh(INCIDENT, []))
     assert isinstance(record.answer("INC-1.1", QUESTION), Reading)
     assert verify(desk.database).entries == 1
+
+
+def test_an_investigation_ends_where_its_lease_is_lost(desk: StoredDesk) -> None:
+    with desk.begin() as within:
+        within.jobs.put(JobKind.INVESTIGATE, "INC-1", NOW)
+    lease = desk.claim("one", NOW, 0)
+    assert lease is not None
+    taken: list[Lease | None] = []
+
+    def listen(event: Progress) -> None:
+        if event.stage == "ask" and not taken:
+            taken.append(desk.claim("two", NOW, 30))
+
+    record = Store(desk.database)
+    runs = Investigator(FakeSources(), record.under(lease), listen=listen, weigh=toy_weigh)
+    with pytest.raises(LostLeaseError):
+        runs.investigate(INCIDENT)
+    assert taken
+    assert taken[0] is not None
+    runs = Investigator(FakeSources(), record.under(taken[0]), weigh=toy_weigh)
+    assert runs.investigate(INCIDENT).status == "awaiting_confirmation"
 
 
 def _full(database: Database, *, full: bool) -> None:
