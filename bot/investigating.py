@@ -67,7 +67,8 @@ def investigate(station: Station, lease: Lease) -> None:
     try:
         with Held(station, lease, watch.beat) as held:
             watch.held = held
-            outcome = _investigator(station, begun, watch, lease).investigate(begun.incident, begun.desked.thread)
+            investigator = _investigator(station, begun, watch, lease)
+            outcome = investigator.investigate(begun.incident, begun.desked.thread)
         _finish(station, lease, begun, outcome)
     except HaltedError as halt:
         _halted(station, lease, halt)
