@@ -246,7 +246,11 @@ def _callees(suspects: Suspects, service: str) -> tuple[Callee, ...]:
     for group in view.services[service].waits:
         if not _is_database(group) and group.where:
             waits[group.where] = max(waits.get(group.where, 0.0), group.z)
-    out += [Callee(name=name, score=z, monitored=False) for name, z in sorted(waits.items())]
+    failed = view.services[service].refusals
+    out += [
+        Callee(name=name, score=z, monitored=False, errors=failed.get(name))
+        for name, z in sorted(waits.items())
+    ]
     return tuple(out)
 
 

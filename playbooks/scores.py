@@ -94,7 +94,11 @@ def _callees(name: str, kind: str, signals: ServiceSignals, monitored: bool) -> 
         return _finding(name, 0.0, signals.service)
     worst = mine[0]
     found = _finding(name, _worst(worst), signals.service, Entity(kind=kind, name=worst.name))
-    return found.model_copy(update={"why": f"{worst.name}: {found.why}"}) if found else None
+    if found is None:
+        return None
+    by_errors = worst.errors is not None and worst.errors == _worst(worst)
+    why = found.why.replace(WORDS[name], "the share of failed answers") if by_errors else found.why
+    return found.model_copy(update={"why": f"{worst.name}: {why}"})
 
 
 def _change(signals: ServiceSignals) -> Finding | None:

@@ -49,6 +49,7 @@ class ServiceSpans:
 
     `elsewhere`: of the extra time between this service's request and its callees' own spans, the part that
     the far ends' network is to blame for. Metrics alone would charge it to this service.
+    `refusals`: by peer that is not traced, the change of the share of its answers that say 5xx.
     """
 
     self_z: float = 0.0
@@ -62,6 +63,7 @@ class ServiceSpans:
     structure_z: float = 0.0
     slowest: GroupShift | None = None
     waits: list[GroupShift] = field(default_factory=list)
+    refusals: dict[str, float] = field(default_factory=dict)
     error_text: str = ""
     structure_text: str = ""
 
@@ -282,6 +284,26 @@ def _errors(
         out[service].error_text = texts.get(service, "")
 
 
+def _refusals(
+    spans: SpanSet, rows: dict[_Key, tuple[list[int], list[int]]], out: dict[str, ServiceSpans]
+) -> None:
+    """How often a peer that is not traced says itself that it failed: RFC 9110, section 15.6."""
+    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for (kind, service, where, _), sides in rows.items():
+        if kind == "wait" and where:
+            for now, side in enumerate(sides):
+                counts[service, where][now] += sum(_says_5xx(spans.attributes[row]) for row in side)
+                counts[service, where][2 + now] += len(side)
+    for (service, where), (before, after, all_before, all_after) in sorted(counts.items()):
+        if min(all_before, all_after) >= _FEWEST:
+            out[service].refusals[where] = _proportion(before, all_before, after, all_after)
+
+
+def _says_5xx(attributes: dict[str, str]) -> bool:
+    code = attributes.get("http.response.status_code") or attributes.get("http.status_code") or ""
+    return len(code) == 3 and code.startswith("5")
+
+
 def _proportion(before: int, all_before: int, after: int, all_after: int) -> float:
     """Change of a proportion in standard errors, each with half a count added (Agresti & Coull 1998)."""
     if all_before < 1 or all_after < 1:
@@ -340,6 +362,7 @@ def view(spans: SpanSet, split: float) -> SpanView:
     for service, z in blame.items():
         out[service].gap_z = min(z, _CAP)
     _errors(spans, kids, during, out)
+    _refusals(spans, rows, out)
     _structure(spans, kids, during, out)
     edges = sorted({(g.service, g.where) for g in groups if g.kind == "gap"})
     return SpanView(dict(out), tuple(groups), tuple(edges), (traces[0], traces[1]), split, excess)

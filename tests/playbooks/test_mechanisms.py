@@ -77,6 +77,13 @@ def test_waiting_for_a_callee_names_it(monitored: bool, cause: str) -> None:
     assert (found.cause, found.entity and found.entity.name) == (cause, "pay")
 
 
+def test_an_outside_company_that_answers_in_time_and_fails_is_named_for_its_failures() -> None:
+    callees = (Callee(name="api.pay.example", score=0.1, errors=7.0, monitored=False),)
+    found = first(ServiceSignals(service="payments", callees=callees, own_latency=0.0, cpu_up=0.0))
+    assert (found.cause, found.entity and found.entity.name) == ("external_provider", "api.pay.example")
+    assert any(f.why.startswith("api.pay.example: the share of failed answers rose") for f in found.findings)
+
+
 @pytest.mark.parametrize(
     "found", [ServiceSignals(service="x"), signals()], ids=["nothing known", "all quiet"]
 )

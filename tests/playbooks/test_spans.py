@@ -267,6 +267,19 @@ def test_errors_that_were_always_there_accuse_nobody() -> None:
     assert abs(_view(tell).services["cart"].error_z) < 1.5
 
 
+@pytest.mark.parametrize(("code", "told"), [("503", True), ("422", False), ("", False)])
+def test_a_peer_that_is_not_traced_has_failed_where_its_own_answer_says_5xx(code: str, told: bool) -> None:
+    def tell(n: int, during: bool, jitter: float) -> list[Span]:
+        failed = during and n % 3 == 0
+        named = {"server.address": "api.pay.example", "http.response.status_code": code if failed else "201"}
+        return [
+            Span("pay", "POST /", 0.0, 0.05 * jitter, SERVER),
+            Span("pay", "POST", 0.01, 0.03, CLIENT, 0, status=2 if failed else 1, attributes=named),
+        ]
+
+    assert (_view(tell).services["pay"].refusals["api.pay.example"] > 3.0) is told
+
+
 def test_a_span_without_status_is_not_a_failed_one() -> None:
     def tell(_: int, during: bool, jitter: float) -> list[Span]:
         return [Span("cart", "GET /", 0.0, 0.05 * jitter, SERVER, status=0 if during else 1)]
