@@ -276,9 +276,14 @@ def _told(said: str, chosen: configuration.Configuration, fields: ServeFields, w
     yield f"store: {where if isinstance(where, Path) else 'PostgreSQL (store_url)'}"
     yield f"sources: {', '.join(each.title for each in chosen.sources)}"
     if fields.slack is not None:
+        from bot.slack.checking import checked
+
         channels = [fields.slack.channel or "none (serve.slack.channel)"]
         channels += [f"{channel} for {service}" for service, channel in fields.slack.channels.items()]
         yield f"cards: {', '.join(channels)}"
+        for each in checked(fields.slack):
+            mend = f"; {each.fix}" if each.fix else ""
+            yield f"slack: {each.about}: {each.state}: {each.found}{mend}"
     if fields.pagerduty is not None:
         yield f"notes in PagerDuty: {'yes' if fields.pagerduty.notes else 'no'}"
     storms = fields.storms

@@ -362,3 +362,4 @@ def test_what_would_be_served_is_told_without_serving_it(workspace: Slack, tmp_p
     assert told.returncode == 0, told.stderr
     assert "POST /webhooks/alertmanager, Slack (Socket Mode)" in told.stdout
     assert f"cards: {CHANNEL}" in told.stdout
+    assert "slack: token: ok" in told.stdout

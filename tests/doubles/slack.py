@@ -153,7 +153,8 @@ class Slack(People):
             token = request.headers.get("Authorization", "").removeprefix("Bearer ")
             token = token or str(arguments.pop("token", ""))
             try:
-                return web.json_response(called(self, method, token, arguments))
+                granted = {"X-OAuth-Scopes": ",".join(sorted(self.scopes))}
+                return web.json_response(called(self, method, token, arguments), headers=granted)
             except SlackError as error:
                 headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
                 return web.json_response(error.body, status=error.status, headers=headers)

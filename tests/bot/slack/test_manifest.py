@@ -14,10 +14,11 @@ import pytest
 import yaml
 
 from bot.desk import Later, Message, Outgoing, Sent
+from bot.slack import checking
 from bot.slack.app import COMMAND, SHORTCUT
 from bot.slack.endpoint import PATH
 from bot.slack.sending import SlackSender
-from tests.bot.slack.conftest import Scene, Start
+from tests.bot.slack.conftest import Scene, Start, fields_of
 from tests.doubles.slack import Slack
 from tests.doubles.slack_world import SlackError
 
@@ -50,6 +51,54 @@ def test_every_scope_has_its_reason_on_the_page() -> None:
     table = PAGE.read_text("utf-8").partition("| Scope |")[2].partition("\n\n")[0]
     told = {name for row in table.splitlines() for name in re.findall(r"`([\w:]+)`", row.split("|")[1])}
     assert told == SCOPES
+
+
+def test_what_is_checked_is_what_the_manifest_asks_for() -> None:
+    assert checking.SCOPES == SCOPES
+
+
+def found(double: Slack, **more: Any) -> dict[str, tuple[str, str, str]]:
+    """What is found of an installation: by what was checked, how it is, and what mends it."""
+    fields = fields_of(double, **({"app_token": {"env": "APP"}, "channel": "C0INC"} | more))
+    return {each.about: (each.state, each.found, each.fix) for each in checking.checked(fields)}
+
+
+def test_an_installation_that_works_is_found_to(workspace: Slack) -> None:
+    states = {name: state for name, (state, _, _) in found(workspace, confirmers=("S0SRE",)).items()}
+    assert states == dict.fromkeys(("token", "scopes", "Socket Mode", "channel C0INC", "group S0SRE"), "ok")
+    assert workspace.posted == []
+
+
+@pytest.mark.parametrize(
+    ("written", "about", "fix"),
+    [
+        ({"bot_token": {"env": "SIGN"}}, "token", "bot_token"),
+        ({"workspace": "T0OTHER"}, "workspace", "T0FIRST"),
+        ({"app_token": {"env": "SIGN"}}, "Socket Mode", "connections:write"),
+        ({"channels": {"payments": "C0OPS"}}, "channel C0OPS", "/invite"),
+        ({"confirmers": ("S0NOBODY",)}, "group S0NOBODY", "user groups"),
+    ],
+)
+def test_what_is_wrong_with_an_installation_is_told_with_what_mends_it(
+    workspace: Slack, written: dict[str, Any], about: str, fix: str
+) -> None:
+    state, _, mends = found(workspace, **written)[about]
+    assert state != "ok"
+    assert fix in mends
+
+
+def test_missing_scopes_are_named(workspace: Slack) -> None:
+    workspace.scopes = SCOPES - {"files:write", "usergroups:read"}
+    try:
+        state, said, _ = found(workspace)["scopes"]
+    finally:
+        workspace.scopes = set(SCOPES)
+    assert (state, said) == ("warning", "missing: files:write")
+
+
+def test_a_slack_that_is_away_is_told(workspace: Slack) -> None:
+    with workspace.down():
+        assert found(workspace)["token"][0] == "failed"
 
 
 def test_the_configuration_of_the_page_is_one(start: Start) -> None:
