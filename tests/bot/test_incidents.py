@@ -98,11 +98,12 @@ KNOWN_WRONG: dict[str, str] = {}
 
 
 def labelled() -> list[object]:
-    """Each thing that each label says: of the verdict always, of the rest where there is a cause."""
+    """Each thing that each label says: of the verdict always, of the rest where something is at fault."""
     said: list[object] = []
     for incident in INCIDENTS:
         label = truth(incident)
-        caused = ("cause", "services", "entity", "commit") if label["verdict"] == "cause" else ()
+        fault = label["verdict"] in {"cause", "external"}
+        caused = ("cause", "services", "entity", "commit") if fault else ()
         for key in ("verdict", *(key for key in caused if key in label)):
             name = f"{incident.name} {key}"
             wrong = [pytest.mark.xfail(reason=KNOWN_WRONG[name], strict=True)] if name in KNOWN_WRONG else []

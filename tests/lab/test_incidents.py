@@ -92,3 +92,67 @@ def test_in_recovered_the_symptom_has_been_gone_for_ninety_seconds() -> None:
     at, values = series(case, p99)
     assert np.nanmax(values[(at > now - 90) & (at <= now)]) < 0.3
     assert values[np.searchsorted(at, moment(alert)) - 1] > 0.4
+
+
+def answers(case: str, question: str) -> list[list[Json]]:
+    """What the database answered before the fault and at the alert."""
+    told = [item for item in lines(INCIDENTS / case / "readings.jsonl") if item["question"] == question]
+    return [item["answer"] for item in told]
+
+
+def mean_ms(case: str, start: str) -> tuple[float, float]:
+    """Milliseconds a call of the statement that begins so: until the fault, and from then to the alert."""
+    told = [
+        next(row for row in answer if row["query"].strip().startswith(start))
+        for answer in answers(case, "statement_statistics")
+    ]
+    (calls, total), (all_calls, all_total) = ((row["calls"], row["total_exec_time_ms"]) for row in told)
+    return total / calls, (all_total - total) / (all_calls - calls)
+
+
+def valid(case: str) -> list[dict[str, bool]]:
+    """Every index of a moment and whether it is valid."""
+    return [{row["index"]: row["valid"] for row in answer} for answer in answers(case, "indexes")]
+
+
+def dump(case: str) -> str:
+    return (INCIDENTS / case / "database" / "shop.sql").read_text()
+
+
+def test_in_lock_chain_everybody_waits_for_one_session_that_is_idle() -> None:
+    before, now = answers("lock-chain", "lock_chain")
+    assert before == []
+    assert {(row["blocker_application"], row["blocker_state"]) for row in now} == {
+        ("order-archive", "idle in transaction")
+    }
+
+
+def test_in_invalid_index_the_build_has_left_an_index_that_nobody_uses() -> None:
+    before, now = valid("invalid-index")
+    assert "orders_external_reference_key" not in before
+    assert now.pop("orders_external_reference_key") is False
+    assert all(now.values())
+
+
+def test_in_foreign_key_the_deletes_that_were_quick_look_through_a_table_without_an_index() -> None:
+    before, since = mean_ms("foreign-key-without-index", "DELETE FROM orders")
+    assert since > 100 > 1 > before
+    text = dump("foreign-key-without-index")
+    assert "invoices_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id)" in text
+    assert "ON public.invoices" not in text
+
+
+def test_in_always_slow_the_report_has_no_index_and_is_as_slow_as_ever() -> None:
+    before, since = mean_ms("always-slow-report", "SELECT date_trunc(")
+    assert before > 300
+    assert since < 2 * before
+    assert "currency" not in "".join(
+        line for line in dump("always-slow-report").splitlines() if "INDEX" in line
+    )
+
+
+def test_in_other_table_the_new_table_is_there_and_nobody_waits_for_the_database() -> None:
+    assert "CREATE TABLE public.order_notes" in dump("other-table-deploy")
+    assert answers("other-table-deploy", "lock_chain") == [[], []]
+    before, since = mean_ms("other-table-deploy", "SELECT id, status, total_cents")
+    assert since < 2 * before
