@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bot import configuration, live
+from bot import configuration, doctor_serving, live
+from bot.doctor_serving import Task
 from bot.errors import BadInputError
 from bot.live_kinds import Ground, SourceFields, made
 from bot.safetext import one_line
 from bot.settings import Settings
-from connectors.live import Check, LiveConnector
+from connectors.live import Check
 from connectors.redaction import redacted
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def run(config: Path | None, *, as_json: bool, seconds: float) -> int:
     settings = Settings()
     read = configuration.load(configuration.find(config, settings))
     ground = live.ground_of(read, read.store or settings.store_path)
-    examined = examine(read.sources, ground, datetime.now(UTC), seconds)
+    examined = examine(read.sources, ground, datetime.now(UTC), seconds, doctor_serving.tasks(read))
     if as_json:
         sys.stdout.write(json.dumps(document(examined), indent=2) + "\n")
     else:
@@ -58,12 +59,19 @@ def run(config: Path | None, *, as_json: bool, seconds: float) -> int:
     return exit_code(examined)
 
 
-def examine(sources: Sequence[SourceFields], ground: Ground, now: datetime, seconds: float) -> list[Examined]:
-    """The checks of all sources, in the order of the configuration, within so many seconds."""
-    examined = [Examined(fields.title, fields.kind) for fields in sources]
+def examine(
+    sources: Sequence[SourceFields],
+    ground: Ground,
+    now: datetime,
+    seconds: float,
+    more: Sequence[Task] = (),
+) -> list[Examined]:
+    """The checks of all sources, in the order of the configuration, and of `more`, within so many seconds."""
+    tasks = [*(_source(fields, ground, now) for fields in sources), *more]
+    examined = [Examined(task.title, task.kind) for task in tasks]
     threads = [
-        threading.Thread(target=_check, args=(fields, ground, now, into), daemon=True)
-        for fields, into in zip(sources, examined, strict=True)
+        threading.Thread(target=_check, args=(task, into), daemon=True)
+        for task, into in zip(tasks, examined, strict=True)
     ]
     for thread in threads:
         thread.start()
@@ -80,21 +88,27 @@ def examine(sources: Sequence[SourceFields], ground: Ground, now: datetime, seco
     ]
 
 
-def _check(fields: SourceFields, ground: Ground, now: datetime, into: Examined) -> None:
-    """Check one source; whatever it raises is a finding too."""
-    began = time.monotonic()
-    connector: LiveConnector | None = None
-    try:
+def _source(fields: SourceFields, ground: Ground, now: datetime) -> Task:
+    def look() -> Sequence[Check]:
         connector = made(fields, ground)
-        found = tuple(connector.check(now=now))
+        try:
+            return connector.check(now=now)
+        finally:
+            connector.close()
+
+    return Task(fields.title, fields.kind, look)
+
+
+def _check(task: Task, into: Examined) -> None:
+    """Look at one thing; whatever that raises is a finding too."""
+    began = time.monotonic()
+    try:
+        found = tuple(task.look())
         into.checks = found or (Check("checked", "warning", "the source has no check"),)
     except Exception as error:  # noqa: BLE001 - a thread's edge: doctor tells what is wrong, and goes on
         why = redacted(one_line(f"{type(error).__name__}: {error}", 300))
-        log.info("%s: the check failed: %s", fields.title, why)
+        log.info("%s: the check failed: %s", task.title, why)
         into.checks = (Check("checked", "failed", why, seconds=time.monotonic() - began),)
-    finally:
-        if connector is not None:
-            connector.close()
 
 
 def exit_code(examined: Sequence[Examined]) -> int:

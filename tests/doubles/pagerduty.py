@@ -108,6 +108,7 @@ class PagerDuty:
                 Route("/incidents/{id}/notes", self._handled(self._write), methods=["POST"]),
                 Route("/incidents/{id}/log_entries", self._handled(self._log)),
                 Route("/incidents/{id}/related_incidents", self._handled(self._related)),
+                Route("/users", self._handled(self._users)),
                 Route("/users/me", self._handled(self._me)),
                 Route("/abilities", self._handled(self._abilities)),
             ]
@@ -179,6 +180,10 @@ class PagerDuty:
 
     def _abilities(self, _: Request, __: Json) -> Response:
         return JSONResponse({"abilities": ["advanced_permissions"]})
+
+    def _users(self, request: Request, _: Json) -> Response:
+        asked = request.query_params.get("query", "")
+        return _page(request, "users", [user for address, user in self.users.items() if asked in address])
 
     def _me(self, _: Request, __: Json) -> Response:
         # The keys here are an account's, which is nobody in particular; this one error is a text.
