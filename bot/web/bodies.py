@@ -39,10 +39,41 @@ def refusal(error: RefusedError) -> Response:
 
 def unavailable(message: str) -> RefusedError:
     """What asks the sender to come again."""
-    return RefusedError(503, message, {"Retry-After": str(RETRY_SECONDS)})
+    return RefusedError(503, message, _LATER)
 
 
-async def body_of(request: Request, most: int, seconds: float = PATIENCE_SECONDS) -> bytes:
+_CLOSE = {"Connection": "close"}
+_LATER = {"Retry-After": str(RETRY_SECONDS)}
+
+
+class Room:
+    """The bytes that may be held of bodies under way: a signature is only known when its body is there."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+
+    def take(self, size: int) -> None:
+        """Hold so many bytes more.
+
+        Raises:
+            RefusedError: there is no room for them now.
+        """
+        self._held += size
+        if self._held > self._most:
+            raise RefusedError(503, "too much is being sent at once; send it again", {**_CLOSE, **_LATER})
+
+    def give(self, size: int) -> None:
+        """Hold them no longer."""
+        self._held -= size
+
+
+_ROOM = Room(64 * 1024 * 1024)
+
+
+async def body_of(
+    request: Request, most: int, seconds: float = PATIENCE_SECONDS, room: Room = _ROOM
+) -> bytes:
     """The body, refused as soon as it is too large or too slow, whatever its header says.
 
     Raises:
@@ -53,6 +84,7 @@ async def body_of(request: Request, most: int, seconds: float = PATIENCE_SECONDS
         async with asyncio.timeout(seconds):
             async for part in request.stream():
                 size += len(part)
+                room.take(len(part))
                 if size > most:
                     raise RefusedError(413, f"the body may have {most // 1024} KiB at most", _CLOSE)
                 parts.append(part)
@@ -60,6 +92,8 @@ async def body_of(request: Request, most: int, seconds: float = PATIENCE_SECONDS
         raise RefusedError(408, f"the body did not arrive within {seconds:g} seconds", _CLOSE) from error
     except ClientDisconnect as error:
         raise RefusedError(400, "the body ended early") from error
+    finally:
+        room.give(size)
     return b"".join(parts)
 
 
@@ -68,9 +102,6 @@ async def understood(read: Callable[..., Answer], body: bytes, *rest: object) ->
     if len(body) <= _SMALL:
         return read(body, *rest)
     return await run_in_threadpool(read, body, *rest)
-
-
-_CLOSE = {"Connection": "close"}
 
 
 def parsed(body: bytes, wanted: str) -> JsonValue:

@@ -49,6 +49,8 @@ class Keeping:
         try:
             return await asyncio.wait_for(mine.kept, self._patience)
         except TimeoutError as error:
+            if mine in self._waiting:  # it is sent again: nothing piles up behind a store that hangs
+                self._waiting.remove(mine)
             log.error("the store took longer than %g s to keep a delivery", self._patience)
             raise unavailable("the store does not answer in time; send it again") from error
 

@@ -25,7 +25,7 @@ from bot.errors import BadInputError
 from bot.hearing import Meaning
 from bot.serve_fields import AlertmanagerFields, PagerDutyFields, ServeFields
 from bot.web.application import application
-from bot.web.bodies import RefusedError, body_of, refusal
+from bot.web.bodies import RefusedError, Room, body_of, refusal
 from bot.web.measures import Measures
 from bot.web.punctual import PunctualProtocol
 from bot.web.shelter import Shelter
@@ -329,6 +329,30 @@ def test_a_body_that_comes_a_byte_at_a_time_is_given_up() -> None:
         assert httpx.post(url, content=b"x" * 50).json() == {"bytes": 50}
     assert b" 408 " in said.splitlines()[0]
     assert b"connection: close" in said.lower()
+
+
+def test_of_bodies_under_way_no_more_is_held_than_there_is_room_for() -> None:
+    room = Room(100)
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return JSONResponse({"bytes": len(await body_of(request, 80, room=room))})
+        except RefusedError as error:
+            return refusal(error)
+
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 70\r\n\r\n"
+    with serving(Starlette(routes=[Route("/", endpoint, methods=["POST"])])) as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as half:
+            half.sendall(head + b"x" * 60)
+            refused = httpx.post(url, content=b"y" * 60)
+            while refused.status_code == 200:  # the first half was not read yet
+                refused = httpx.post(url, content=b"y" * 60)
+            assert refused.status_code == 503
+            assert int(refused.headers["Retry-After"]) >= 1
+            half.sendall(b"x" * 10)
+            assert b" 200 " in half.recv(1_000)
+        assert httpx.post(url, content=b"y" * 60).json() == {"bytes": 60}
 
 
 class _Hurried(PunctualProtocol):
