@@ -20,6 +20,8 @@ from statistics import median, quantiles
 from benchmarks.storm import configured
 from tests.bot.served import Held, Metrics, Serve, notification, serving, start_metrics
 from tests.doubles.slack import Slack, slack
+from tests.doubles.slack_people import buttons_of
+from tests.doubles.slack_world import Posted
 from tests.lab.supervisor import Supervisor
 
 
@@ -59,7 +61,7 @@ def run(n: int, serve: Serve, metrics: Metrics, workspace: Slack, proxy: Held) -
     began = time.monotonic()
     serve.alert(notification(metrics.firing_since, group=f"{{}}:{{n={n}}}"))
     acknowledged = time.monotonic() - began
-    while len(workspace.by_app()) <= n:
+    while len(cards(workspace)) <= n:
         time.sleep(0.002)
     posted = time.monotonic() - began
     while not final(workspace, n):
@@ -68,7 +70,12 @@ def run(n: int, serve: Serve, metrics: Metrics, workspace: Slack, proxy: Held) -
 
 
 def final(workspace: Slack, n: int) -> bool:
-    return "found" in str(workspace.by_app()[n].json())
+    shown = {element.get("action_id") for element, _ in buttons_of(cards(workspace)[n])}
+    return bool(shown & {"confirm", "nothing_wrong"})
+
+
+def cards(workspace: Slack) -> list[Posted]:
+    return [each for each in workspace.by_app() if each.root]
 
 
 def busy(spans: list[tuple[float, float]]) -> float:

@@ -81,7 +81,7 @@ def shown(view: CardView) -> Body:
         return {
             "text": plain(f"{view.incident.id} {view.incident.service}: {view.phase.value}. {found}", 2_000)
         }
-    return {"text": drawn.text, "blocks": list(drawn.blocks)}
+    return drawn.payload()
 
 
 def placed(within: Transaction, incident: Desked) -> Desked:
