@@ -121,7 +121,7 @@ def composed(
     )
     crew = Crew(station, senders(fields), fields)
     ears = _ears(fields, station)
-    ready = {"crew": crew.wrong} | ({"slack": ears.socket.problem} if ears.socket else {})
+    ready = {"crew": crew.wrong} | ({"slack": ears.socket.beginning} if ears.socket else {})
     app = application(fields, replace(parts, ready=ready, routes=ears.routes))
     return Served(app, crew, station, ears)
 
@@ -146,7 +146,9 @@ def _ears(fields: ServeFields, station: Station) -> Ears:
     if fields.slack.app_token is not None:
         from bot.slack.socket_mode import SocketMode
 
-        return Ears(socket=SocketMode(app))
+        heard_by = SocketMode(app)
+        station.measures.slack(lambda: not heard_by.problem())
+        return Ears(socket=heard_by)
     from bot.slack.endpoint import SlackEndpoint
 
     assert fields.slack.signing_secret is not None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 PING_SECONDS: Final = 5.0
 _END_SECONDS: Final = 10.0
+_BEGINNING_SECONDS: Final = 20.0
 _PATIENCE: Final = 6
 """After so many intervals without a connection the client is replaced."""
 
@@ -37,7 +39,8 @@ class SocketMode:
         self._ping_seconds = ping_seconds
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="slack-socket", daemon=True)
-        self._connected = False
+        self._connected = self._reached = False
+        self._began = time.monotonic()
         self._handler: AsyncSocketModeHandler | None = None
         self._ending = asyncio.Event()
 
@@ -50,6 +53,15 @@ class SocketMode:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._ending.set)
             self._thread.join(_END_SECONDS)
+
+    def beginning(self) -> str:
+        """Why this process should not be relied on yet; empty once Slack was reached, or cannot be for now.
+
+        A Slack that is away later says nothing about this process: pagers shall go on reaching it.
+        """
+        if self._reached or time.monotonic() - self._began > _BEGINNING_SECONDS:
+            return ""
+        return "Slack's web socket is not connected yet"
 
     def problem(self) -> str:
         """Why Slack is not heard now; empty when it is."""
@@ -98,6 +110,7 @@ class SocketMode:
         while self._loop.time() - seen < lost_after:
             self._connected = await handler.client.is_connected()
             if self._connected:
+                self._reached = True
                 seen = self._loop.time()
             try:
                 await asyncio.wait_for(self._ending.wait(), self._ping_seconds / 4)

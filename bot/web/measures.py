@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -82,6 +82,11 @@ class Measures:
             registry=registry,
         )
         build.labels(version, platform.python_version()).set(1)
+
+    def slack(self, connected: Callable[[], bool]) -> None:
+        """Tell whether Slack is heard over its web socket."""
+        about = "Whether Slack's web socket is connected."
+        Gauge("firstcause_slack_connected", about, registry=self._registry).set_function(connected)
 
     def exposition(self, counts: Mapping[str, float] | None) -> bytes:
         """The page. `counts` are the store's, None where it could not be read."""

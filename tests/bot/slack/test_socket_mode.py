@@ -137,6 +137,23 @@ def test_what_was_kept_and_not_acknowledged_is_told_again_and_kept_once(
         assert len(scene.deliveries()) == 1
 
 
+def test_a_slack_that_goes_away_later_leaves_the_process_ready_for_pagers(
+    workspace: Slack, desk: StoredDesk
+) -> None:
+    fields = fields_of(workspace, app_token={"env": "APP"}, signing_secret=None)
+    socket = SocketMode(SlackApp(fields, desk, SERVICES), ping_seconds=0.1)
+    assert socket.beginning() != ""
+    socket.start()
+    try:
+        workspace.until(lambda: socket.beginning() == "")
+        with workspace.down():
+            workspace.until(lambda: socket.problem() != "")
+            assert socket.beginning() == ""
+        workspace.until(lambda: socket.problem() == "")
+    finally:
+        socket.stop()
+
+
 def test_it_says_what_it_needs(workspace: Slack, desk: StoredDesk) -> None:
     with pytest.raises(ValueError, match="app_token"):
         SocketMode(SlackApp(fields_of(workspace), desk, SERVICES))
