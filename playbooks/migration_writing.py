@@ -175,15 +175,17 @@ def _downs(text: str) -> str:
 
 
 def _prisma(plan: IndexPlan, files: Sequence[SourceFile], now: datetime) -> MigrationFile | None:
-    known = [file.path for file in files if re.search(r"/\d{14}_[^/]+/migration\.sql$", file.path)]
+    """By a folder a migration, numbered by time or by hand: `prisma migrate` applies them by their names."""
+    found = [re.search(r"^(.*/)?(\d+)_[^/]+/migration\.sql$", file.path) for file in files]
+    known = [each for each in found if each is not None]
     if not known:
         return None
-    folder = max(known).rsplit("/", 2)[0]
+    last = max(known, key=lambda each: (int(each[2]), each[0]))
     note = (
         f'-- Declare it in schema.prisma too: @@index([…], map: "{plan.name}").\n'
         "-- One statement only: Prisma runs several as one transaction, where CONCURRENTLY fails.\n"
     )
-    path = f"{folder}/{now:%Y%m%d%H%M%S}_{plan.name}/migration.sql"
+    path = f"{last[1] or ''}{_next_number(last[2], now)}_{plan.name}/migration.sql"
     return MigrationFile(path, f"{note}{plan.create()};\n", "prisma")
 
 

@@ -156,3 +156,13 @@ def test_in_other_table_the_new_table_is_there_and_nobody_waits_for_the_database
     assert answers("other-table-deploy", "lock_chain") == [[], []]
     before, since = mean_ms("other-table-deploy", "SELECT id, status, total_cents")
     assert since < 2 * before
+
+
+def test_in_prisma_the_model_declares_an_index_that_no_migration_creates() -> None:
+    kept = INCIDENTS / "missing-index-prisma" / "repository" / "prisma"
+    assert "@@index([productId])" in (kept / "schema.prisma").read_text()
+    migrations = [path.read_text() for path in kept.rglob("migration.sql")]
+    assert len(migrations) == 7
+    assert not any("INDEX" in text and "reviews" in text.partition("INDEX")[2] for text in migrations)
+    assert "reviews_pkey" in valid("missing-index-prisma")[-1]
+    assert "reviews_product_id_idx" not in valid("missing-index-prisma")[-1]

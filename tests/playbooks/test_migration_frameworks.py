@@ -156,6 +156,11 @@ PROJECTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("prisma/schema.prisma", PRISMA),
         ("prisma/migrations/20240101000000_init/migration.sql", SQL),
     ),
+    "prisma by hand": (
+        ("prisma/schema.prisma", PRISMA),
+        ("prisma/migrations/0_init/migration.sql", "CREATE TABLE other (id integer);"),
+        ("prisma/migrations/0011_orders/migration.sql", SQL),
+    ),
     "sqitch": (
         (
             "sqitch.plan",
@@ -205,6 +210,7 @@ def test_a_new_migration_in_the_projects_manner_promises_the_index_and_does_not_
         ("alembic", "alembic/versions/", "down_revision = 'bbb222'"),
         ("flyway", "db/migration/V2__", "executeInTransaction=false"),
         ("prisma", "prisma/migrations/20260618150600_", "schema.prisma"),
+        ("prisma by hand", "prisma/migrations/0012_orders_", "schema.prisma"),
         ("liquibase xml", "db/changelog/002-", 'runInTransaction="false"'),
         ("liquibase yaml", "db/changelog/002-", "runInTransaction: false"),
         ("liquibase sql", "db/changelog/002-", "runInTransaction:false"),
