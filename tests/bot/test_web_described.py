@@ -47,7 +47,7 @@ def test_an_endpoint_answers_whatever_it_is_sent_as_it_is_described(
     statuses: set[int] = set()
 
     @settings(
-        max_examples=40, derandomize=True, deadline=None, database=None, suppress_health_check=[*HealthCheck]
+        max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=[*HealthCheck]
     )
     @given(st.one_of(*modes.values()))
     def answered(case: schemathesis.Case[Any]) -> None:
