@@ -9,13 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Update, and_, case, func, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    text,
+)
 
 from bot.desk import Job, JobKind, Lease, LostLeaseError
 from bot.store.engine import Database, insert_new
-from bot.store.tables import jobs
+from bot.store.tables import SECONDS, jobs
 
 WENT_BACK_SECONDS = 60.0
 """A clock that is set back further than this ends leases and delays; less is only waited for."""
@@ -24,7 +39,16 @@ _CLAIMING = 0x66697274
 """The advisory lock of those who claim, on PostgreSQL: counting a group's jobs and taking one is one step."""
 
 
-def ran_out(until: ColumnElement[float], length: ColumnElement[float], now: float) -> ColumnElement[bool]:
+CLOCK = bindparam("clock", type_=SECONDS)
+"""The clock that leases are measured with."""
+MOMENT = bindparam("moment", type_=SECONDS)
+"""The caller's now, which delays are measured with."""
+_PER_GROUP = bindparam("per_group", type_=Integer)
+
+
+def ran_out(
+    until: ColumnElement[float], length: ColumnElement[float], now: ColumnElement[float]
+) -> ColumnElement[bool]:
     """Whether what was to last `length` seconds, until then, is over; also where the clock went back."""
     return or_(until <= now, until > length + (now + WENT_BACK_SECONDS))
 
@@ -80,15 +104,19 @@ def claim(
     database: Database, worker: str, now: datetime, seconds: float, limits: tuple[int, Sequence[JobKind]]
 ) -> Lease | None:
     """The next job that may be done. `limits`: how many of a group at once, and which kinds."""
+    per_group, kinds = limits
+    found = _next(tuple(kinds))
+    asked = {"moment": now.timestamp(), "per_group": per_group}
     with database.reading() as connection:  # idle workers look often, and keep nobody from writing
-        if connection.execute(_next(database.clock(connection, now), now, limits)).first() is None:
+        clock = database.clock(connection, now)
+        if connection.execute(found, asked | {"clock": clock}).first() is None:
             return None
     with database.writing(durable=True) as connection:
         if not database.embedded:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CLAIMING})
         clock = database.clock(connection, now)
-        found = _next(clock, now, limits).with_for_update(skip_locked=True)
-        row = connection.execute(found).one_or_none()
+        found = found.with_for_update(skip_locked=True)
+        row = connection.execute(found, asked | {"clock": clock}).one_or_none()
         if row is None:
             return None
         taken = {
@@ -107,17 +135,20 @@ def claim(
     return Lease(job=job, worker=worker, token=row.token + 1, until=_instant(clock + seconds))
 
 
-def _next(clock: float, now: datetime, limits: tuple[int, Sequence[JobKind]]) -> Select[*tuple[Any, ...]]:
-    """The job that may be done next; what is quick comes first."""
-    per_group, kinds = limits
+@cache
+def _next(kinds: tuple[JobKind, ...]) -> Select[*tuple[Any, ...]]:
+    """The job of these kinds that may be done next; what is quick comes first."""
     due = or_(
-        and_(jobs.c.running == 0, ran_out(jobs.c.not_before, jobs.c.waits, now.timestamp())),
-        and_(jobs.c.running == 1, ran_out(jobs.c.until, jobs.c.seconds, clock)),
+        and_(jobs.c.running == 0, ran_out(jobs.c.not_before, jobs.c.waits, MOMENT)),
+        and_(jobs.c.running == 1, ran_out(jobs.c.until, jobs.c.seconds, CLOCK)),
     )
-    wanted = jobs.c.kind.in_([each.value for each in kinds])
+    other = jobs.alias()
+    running = and_(other.c.running == 1, ~ran_out(other.c.until, other.c.seconds, CLOCK))
+    busy = select(other.c.grouped).where(running, other.c.grouped != "").group_by(other.c.grouped)
+    has_room = jobs.c.grouped.not_in(busy.having(func.count() >= _PER_GROUP))
     quick_first = case((jobs.c.kind == JobKind.INVESTIGATE.value, 1), else_=0)
-    found = select(jobs).where(due, wanted, _has_room(clock, per_group))
-    return found.order_by(quick_first, jobs.c.id).limit(1)
+    wanted = jobs.c.kind.in_([each.value for each in kinds])
+    return select(jobs).where(due, wanted, has_room).order_by(quick_first, jobs.c.id).limit(1)
 
 
 def renew(database: Database, lease: Lease, now: datetime, seconds: float) -> Lease:
@@ -132,14 +163,6 @@ def renew(database: Database, lease: Lease, now: datetime, seconds: float) -> Le
         if connection.execute(held).rowcount != 1:
             raise LostLeaseError(f"{lease.worker} lost {lease.job.kind} {lease.job.subject}")
     return lease.model_copy(update={"until": _instant(until)})
-
-
-def _has_room(clock: float, per_group: int) -> ColumnElement[bool]:
-    """Whether the job's group has room for one more."""
-    other = jobs.alias()
-    running = and_(other.c.running == 1, ~ran_out(other.c.until, other.c.seconds, clock))
-    of_group = select(func.count()).where(other.c.grouped == jobs.c.grouped, running)
-    return or_(jobs.c.grouped == "", of_group.scalar_subquery() < per_group)
 
 
 def _mine(lease: Lease) -> ColumnElement[bool]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from pydantic import JsonValue
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
 
 from bot.desk import Body, Later, Message, Never, Outgoing, Sent
 from bot.store.engine import Database, insert_new
-from bot.store.jobs import ran_out
+from bot.store.jobs import CLOCK, MOMENT, ran_out
 from bot.store.tables import messages
 
 FIRST_DELAY_SECONDS = 1.0
@@ -66,13 +67,15 @@ class StoredOutbox:
 
 def outgoing(database: Database, operations: Sequence[str], now: datetime, seconds: float) -> Outgoing | None:
     """The next message that is due, under a lease."""
+    query, at = _next(tuple(operations)), now.timestamp()
     with database.reading() as connection:  # whoever has nothing to send looks often
-        if connection.execute(_next(database.clock(connection, now), now, operations)).first() is None:
+        clock = database.clock(connection, now)
+        if connection.execute(query, {"clock": clock, "moment": at}).first() is None:
             return None
     with database.writing(durable=True) as connection:
-        clock, at = database.clock(connection, now), now.timestamp()
-        query = _next(clock, now, operations)
-        row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
+        clock = database.clock(connection, now)
+        query = query.with_for_update(skip_locked=True)
+        row = connection.execute(query, {"clock": clock, "moment": at}).one_or_none()
         if row is None:
             return None
         taken = {
@@ -92,7 +95,8 @@ def outgoing(database: Database, operations: Sequence[str], now: datetime, secon
     )  # fmt: skip
 
 
-def _next(clock: float, now: datetime, operations: Sequence[str]) -> Select[*tuple[Any, ...]]:
+@cache
+def _next(operations: tuple[str, ...]) -> Select[*tuple[Any, ...]]:
     """The message to send next: what it needs the result of was sent."""
     before = messages.alias()
     first = select(before.c.n).where(before.c.key == messages.c.after, before.c.result.is_not(None))
@@ -100,9 +104,9 @@ def _next(clock: float, now: datetime, operations: Sequence[str]) -> Select[*tup
         select(messages)
         .where(
             messages.c.state == "waiting",
-            messages.c.operation.in_(list(operations)),
-            ran_out(messages.c.not_before, messages.c.waits, now.timestamp()),
-            ran_out(messages.c.until, messages.c.seconds, clock),
+            messages.c.operation.in_(operations),
+            ran_out(messages.c.not_before, messages.c.waits, MOMENT),
+            ran_out(messages.c.until, messages.c.seconds, CLOCK),
             or_(messages.c.after.is_(None), first.exists()),
         )
         .order_by(messages.c.n)

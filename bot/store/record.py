@@ -44,6 +44,7 @@ _INCIDENT = (
     .limit(1)
 )
 _ANSWER = select(*(each for each in answers.c if each.name != "answer"))
+_ANSWER_OF = _ANSWER.where(answers.c.thread == bindparam("of"), answers.c.id == bindparam("named"))
 
 
 def _utc_now() -> datetime:
@@ -165,7 +166,7 @@ class Store:
 
     def answer(self, thread: str, question: Question) -> Answered | None:
         """The answer the question had before."""
-        rows = self._read(_ANSWER.where(answers.c.thread == thread, answers.c.id == question_id(question)))
+        rows = self._read(_ANSWER_OF, {"of": thread, "named": question_id(question)})
         return self._answered(thread, rows[0]).answer if rows else None
 
     def get_readings(self, thread: str, ids: Iterable[str]) -> tuple[Answered, ...]:
@@ -245,9 +246,9 @@ class Store:
             connection.execute(investigations.delete().where(investigations.c.thread == thread))
         self._loaded = {key: reading for key, reading in self._loaded.items() if key[0] != thread}
 
-    def _read(self, query: Select[Any]) -> list[RowMapping]:
+    def _read(self, query: Select[Any], values: Mapping[str, str] | None = None) -> list[RowMapping]:
         with self._sound(), self.database.reading() as connection:
-            return list(connection.execute(query).mappings())
+            return list(connection.execute(query, values).mappings())
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
