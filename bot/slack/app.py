@@ -23,9 +23,9 @@ from bot.slack.asking import Asking
 from bot.slack.commands import Known
 from bot.slack.confirmers import Confirmers
 from bot.slack.guard import clean
-from bot.slack.heard import Choice
 from bot.slack.payloads import FormError, Reader, Said
 from bot.slack.workspace import Workspace
+from playbooks.catalogue import load_catalogue
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
@@ -54,7 +54,6 @@ class SlackApp:
         fields: tokens, workspace, confirmers.
         desk: where everything is kept before it is acknowledged.
         known: the services that may be named.
-        view: the window that asks what else it was.
         now: the clock.
     """
 
@@ -63,7 +62,6 @@ class SlackApp:
         fields: SlackFields,
         desk: Desk,
         known: Known,
-        view: Callable[[Choice], Json] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         from slack_sdk.web.async_client import AsyncWebClient
@@ -79,8 +77,8 @@ class SlackApp:
         self._now = now
         self._reader = Reader(fields.api, now)
         self._asking = Asking(desk, known, now, lambda: self.workspace.url)
-        shown = view or (lambda _: windows.something_else())
-        self._actions = Actions(self.client, Confirmers(self.client, fields.confirmers), shown, now)
+        view = windows.something_else([each.id for each in load_catalogue().playbooks])
+        self._actions = Actions(self.client, Confirmers(self.client, fields.confirmers), view, now)
         self._late: set[asyncio.Task[Any]] = set()
         self.bolt = self._dispatching(token)
 

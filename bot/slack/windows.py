@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
+from bot.slack.guard import cut
 from bot.slack.heard import Back, Choice
 from bot.slack.mrkdwn import plain
 from connectors.contract import Frozen
@@ -15,6 +17,7 @@ FIELDS: Final = ("cause", "service", "text")
 TEXT_BLOCK: Final = "text"
 """The block of its free text, where what is missing is told."""
 _SHOWN: Final = 8
+_MOST_OPTIONS: Final = 100
 
 
 class Opened(Frozen):
@@ -53,18 +56,39 @@ def unread(choice: Choice, decision: str) -> dict[str, Any]:
     }
 
 
-def something_else() -> dict[str, Any]:
-    """Asks what it was, where nobody has a longer list to choose from."""
+def something_else(causes: Sequence[str]) -> dict[str, Any]:
+    """Asks what it was: one of the known causes, by their ids, or anything in words."""
     return {
         "title": {"type": "plain_text", "text": "Something else"},
         "submit": {"type": "plain_text", "text": "Send"},
         "close": {"type": "plain_text", "text": "Back"},
         "blocks": [
-            _line("cause", "Cause", "a missing index, a full disk, …", False),
+            _choice("cause", "Cause", "one that is known", sorted(causes)[:_MOST_OPTIONS]),
             _line("service", "Service", "the service it was in", False),
             _line(TEXT_BLOCK, "What was it?", "one or two sentences for the post-mortem", True),
         ],
     }
+
+
+def _choice(name: str, label: str, hint: str, options: Sequence[str]) -> dict[str, Any]:
+    element = {
+        "type": "static_select",
+        "action_id": name,
+        "placeholder": {"type": "plain_text", "text": hint},
+        "options": [{"text": {"type": "plain_text", "text": named(each)}, "value": each} for each in options],
+    }
+    return {
+        "type": "input",
+        "block_id": name,
+        "optional": True,
+        "label": {"type": "plain_text", "text": label},
+        "element": element,
+    }
+
+
+def named(cause: str) -> str:
+    """A cause's id as words."""
+    return cut(cause.replace("_", " ").replace("-", " ").capitalize(), 75)
 
 
 def _line(name: str, label: str, hint: str, several: bool) -> dict[str, Any]:
