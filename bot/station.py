@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -50,6 +50,28 @@ class Outcomes:
             return self._known.get(_standing(incident))
 
 
+class Drawn:
+    """When each card was drawn again, so that a storm of alerts is not a storm of edits."""
+
+    EVERY = timedelta(seconds=3)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._at: OrderedDict[str, datetime] = OrderedDict()
+
+    def wait(self, incident: str, now: datetime) -> timedelta | None:
+        """How long to wait before it is drawn again; None: it may be drawn now, and counts as drawn."""
+        with self._lock:
+            last = self._at.get(incident)
+            if last is not None and timedelta() <= now - last < self.EVERY:
+                return last + self.EVERY - now
+            self._at[incident] = now
+            self._at.move_to_end(incident)
+            while len(self._at) > _KEPT:
+                self._at.popitem(last=False)
+            return None
+
+
 def _standing(incident: Desked) -> tuple[str, str, int]:
     return incident.thread, incident.state.value, len(incident.answers)
 
@@ -78,6 +100,7 @@ class Station:
     stopping: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     outcomes: Outcomes = field(default_factory=Outcomes)
+    drawn: Drawn = field(default_factory=Drawn)
     leases: dict[int, Lease] = field(default_factory=dict)
 
     @property

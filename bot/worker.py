@@ -124,8 +124,13 @@ def _show(station: Station, lease: Lease) -> None:
             within.jobs.done(lease)
             return
         desked = drawing.placed(within, desked)
-    view = station.view(desked)
     now = station.now()
+    wait = station.drawn.wait(desked.id, now)
+    if wait:
+        with station.desk.begin() as within:
+            within.jobs.again(lease, now + wait, "it was drawn a moment ago")
+        return
+    view = station.view(desked)
     with station.desk.begin() as within:
         within.jobs.held(lease)
         if within.incidents.get(desked.id) != desked:  # it changed while it was read: draw what it is now

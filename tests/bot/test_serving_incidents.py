@@ -213,6 +213,23 @@ def _firing(metrics: Metrics) -> dict[str, object]:
     }
 
 
+def test_somebody_types_a_service_and_rules_out_what_they_know_better(
+    metrics: Metrics, workspace: Slack, tmp_path: Path
+) -> None:
+    with serving(configured(tmp_path, metrics.url, workspace)) as serve:
+        workspace.command("checkout since 5m p99 latency is high", user="U0ANN")
+        until(lambda: final(workspace))
+        before = workspace.calls["chat.update"]
+        workspace.click(cards(workspace)[0], "rule_out", user="U0BEN")
+        until(lambda: incidents(serve)[0].answers)
+        until(lambda: workspace.calls["chat.update"] > before and final(workspace))
+        workspace.command(f"cancel {incidents(serve)[0].id}", user="U0ANN")
+        until(lambda: incidents(serve)[0].state is IncidentState.CANCELLED)
+    assert labels(serve, incidents(serve)[0]) == ["rule_out"]
+    assert incidents(serve)[0].asked_by == "U0ANN"
+    assert len(cards(workspace)) == 1
+
+
 # --- killed -----------------------------------------------------------------------------------------------
 class Moment:
     """When the process is killed: brings it there, and what hung then is let go."""

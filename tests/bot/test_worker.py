@@ -17,6 +17,7 @@ from bot.slack.heard import Chosen
 from bot.worker import do
 from connectors.contract import Question
 from graph.record import weighing_bytes, weighing_id
+from playbooks.callgraph import call_graph
 from tests.bot.stations import NOW, Post, click, page, post
 
 LONG = JobKind.INVESTIGATE
@@ -78,6 +79,7 @@ def test_a_page_becomes_a_card_with_the_cause_and_one_note(one: Post) -> None:
     notes = [each for each in sent if each.operation == "pagerduty.note"]
     assert len(notes) == 1
     assert "cause found" in str(notes[0].payload["content"])
+    one.clock.move(seconds=5)
     one.work()
     assert one.incident().place["ts"]
     assert [each["event"] for each in one.wrote("incident")] == ["opened", "investigating", "proposed"]
@@ -306,3 +308,40 @@ def test_what_there_is_for_the_post_mortem_names_times_proposals_and_who_decided
     assert "confirm" in text
     assert "firstcause audit export --incident INC-1" in text
     assert shown["mentions"] == ["U1"]
+
+
+def test_an_investigation_that_takes_every_process_with_it_is_given_up_and_says_so(one: Post) -> None:
+    one.take(page())
+    one.work(JobKind.HANDLE)
+    for _ in range(MOST_ATTEMPTS):
+        assert one.claim(LONG, seconds=5.0) is not None  # and the process is gone
+        one.clock.move(seconds=10)
+    assert one.work(LONG) == 1
+    assert "never came to its end; `/diagnose checkout` begins again" in one.incident().failed
+    assert one.sources.asked == []
+
+
+def test_a_callee_that_alerts_while_its_caller_is_looked_into_has_it_done_once_more_and_only_once(
+    one: Post,
+) -> None:
+    one.station.around._calls = call_graph([("checkout", "payments")])
+    one.take(page())
+    one.work(JobKind.HANDLE)
+    gate = one.sources.before = Gate()
+    lease = one.claim(LONG)
+    assert lease is not None
+    thread = threading.Thread(target=do, args=(one.station, lease), daemon=True)
+    thread.start()
+    assert gate.reached.wait(60)
+    for n in range(3):
+        about: JsonValue = {"id": f"Q{n + 2}", "title": "payments", "service": {"summary": "payments"}}
+        body: dict[str, JsonValue] = {"event": {"event_type": "incident.triggered", "data": about}}
+        one.take(page(f"Q{n + 2}").model_copy(update={"body": body}))
+    one.work(JobKind.HANDLE)
+    gate.opened.set()
+    thread.join(60)
+    one.work()
+    incident = one.incident()
+    assert (incident.rounds, incident.joined, incident.services) == (2, 4, ("checkout", "payments"))
+    assert [each["event"] for each in one.wrote("incident")].count("proposed") == 2
+    assert incident.state is IncidentState.AWAITING_CONFIRMATION
