@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, or_, select
 
 from bot.desk import Body, Later, Message, Never, Outgoing, Sent
 from bot.store.engine import Database, insert_new
@@ -65,6 +65,10 @@ class StoredOutbox:
         return self._connection.execute(query).one_or_none()
 
 
+_BESIDE = case((and_(messages.c.after.is_not(None), messages.c.latest == 0), 1), else_=0)
+"""What stands beside a card waits for cards: Slack takes a message a second, and people look there first."""
+
+
 def outgoing(database: Database, operations: Sequence[str], now: datetime, seconds: float) -> Outgoing | None:
     """The next message that is due, under a lease."""
     query, at = _next(tuple(operations)), now.timestamp()
@@ -109,7 +113,7 @@ def _next(operations: tuple[str, ...]) -> Select[*tuple[Any, ...]]:
             ran_out(messages.c.until, messages.c.seconds, CLOCK),
             or_(messages.c.after.is_(None), first.exists()),
         )
-        .order_by(messages.c.n)
+        .order_by(_BESIDE, messages.c.n)
         .limit(1)
     )
 
