@@ -72,6 +72,10 @@ _SAYS = re.compile(r"[A-Za-z0-9]")
 _IMPORT = re.compile(
     r"^\s*(import\s|from\s+\S+\s+import\s|require(_relative)?[\s(]|use\s+\w+::|using\s+\w|#include|package\s)"
 )
+_WAY_BACK = re.compile(
+    r"^\s*(def (downgrade|backwards|down)\b|exports\.down\b|(public |async |function ){1,3}down ?\()"
+)
+"""Where a migration says how it is undone, which no deploy runs: Alembic, South, Rails, Knex, TypeORM, Laravel."""
 _HUNK_PATH = re.compile(r"^@@ (?!-\d)([\w@./-]{1,200}\.[A-Za-z]\w{0,9})(?=[\s:]|$)")
 
 
@@ -216,6 +220,8 @@ def _file(path: str, body: Sequence[str]) -> FileDiff:
         for line in changed
         if _SAYS.search(line.text) and not _COMMENT.match(line.text) and id(line) not in dead
     ]
+    if role_of(path) is Role.MIGRATION:
+        live = [line for line in live if not any(map(_WAY_BACK.match, (line.text, *line.parents)))]
     spoken = [line for line in live if not _is_logging(line)]
     added, removed = _without_moved(spoken)
     return FileDiff(

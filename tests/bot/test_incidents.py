@@ -31,6 +31,7 @@ LACKING = {
     "foreign-key-without-index": ("invoices", "order_id"),
     "invalid-index": ("orders", "external_reference"),
     "missing-index-after-deploy": ("orders", "customer_email"),
+    "missing-index-alembic": ("payments", "reference"),
     "missing-index-prisma": ("reviews", "product_id"),
 }
 """The table and the columns that the proposed index must be on."""

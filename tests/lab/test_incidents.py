@@ -166,3 +166,13 @@ def test_in_prisma_the_model_declares_an_index_that_no_migration_creates() -> No
     assert not any("INDEX" in text and "reviews" in text.partition("INDEX")[2] for text in migrations)
     assert "reviews_pkey" in valid("missing-index-prisma")[-1]
     assert "reviews_product_id_idx" not in valid("missing-index-prisma")[-1]
+
+
+def test_in_alembic_the_deployed_revision_that_creates_the_index_was_never_run() -> None:
+    kept = INCIDENTS / "missing-index-alembic" / "repository" / "alembic" / "versions"
+    assert (
+        '"payments_reference_idx", "payments", ["reference"]'
+        in (kept / "0007_payments_reference.py").read_text()
+    )
+    assert "orders_open_created_at_idx" in valid("missing-index-alembic")[-1]  # what 0006 created
+    assert "payments_reference_idx" not in valid("missing-index-alembic")[-1]

@@ -176,5 +176,19 @@ def test_the_words_of_a_commits_migrations_are_those_of_the_lines_it_changes_the
     assert "refunds" not in words
 
 
+@pytest.mark.parametrize(
+    ("path", "back"),
+    [
+        ("alembic/versions/0007_idx.py", "def downgrade() -> None:"),
+        ("db/migrate/20260101_idx.rb", "def down"),
+        ("migrations/20260101_idx.js", "exports.down = async (knex) => {"),
+        ("src/migration/1_idx.ts", "public async down(queryRunner: QueryRunner): Promise<void> {"),
+    ],
+)
+def test_what_a_migration_undoes_on_its_way_back_is_not_what_it_does(path: str, back: str) -> None:
+    wanted = read_diff(_patch(path, "+create_index(a)", f"+{back}", "+    op.drop_index(a)")).files[0]
+    assert [line.text for line in wanted.added] == ["create_index(a)"]
+
+
 def test_a_commit_without_migrations_alters_no_table() -> None:
     assert schema_words(_commit(("app.py", "+x = 'CREATE TABLE invoices (id int)'"))) == frozenset()
