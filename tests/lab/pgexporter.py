@@ -73,6 +73,16 @@ QUERIES = (
         "SELECT current_database() AS datname, count(*) FROM pg_locks WHERE NOT granted",
     ),
     Query(
+        "pg_stat_bgwriter_",
+        (),
+        """SELECT checkpoints_timed AS checkpoints_timed_total, checkpoints_req AS checkpoints_req_total,
+                  checkpoint_write_time / 1000 AS checkpoint_write_time_seconds_total,
+                  checkpoint_sync_time / 1000 AS checkpoint_sync_time_seconds_total,
+                  buffers_checkpoint AS buffers_checkpoint_total, buffers_backend AS buffers_backend_total,
+                  buffers_backend_fsync AS buffers_backend_fsync_total
+           FROM pg_stat_bgwriter""",
+    ),
+    Query(
         "pg_settings_",
         (),
         """SELECT current_setting('max_connections')::float AS max_connections,

@@ -9,12 +9,16 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import cast
 
 import psycopg
 from psycopg.rows import dict_row
 
+from connectors.case.database_kept import KEPT
+from connectors.contract import Reading
+from connectors.postgres.connector import Instance, PostgresConnector
+from connectors.recording.readings import MAKERS
 from tests.lab.telemetry import iso, now_iso
 
 DATABASE = "shop"
@@ -106,10 +110,28 @@ def ask(dsn: str, sql: str) -> Rows:
 
 def snapshot(dsn: str) -> list[Recorded]:
     """Every question that a live system can answer at any moment."""
-    return [
+    statistics = [
         Recorded(question, {"database": DATABASE}, now_iso(), ask(dsn, sql))
         for question, sql in SNAPSHOT.items()
     ]
+    return statistics + server_state(dsn)
+
+
+def server_state(dsn: str) -> list[Recorded]:
+    """The state of the server itself, asked and written down by the program's own connector."""
+    connector = PostgresConnector(Instance(DATABASE, dsn))
+    try:
+        now = datetime.now(UTC)
+        asked = [connector.ask(kind(database=DATABASE), now=now) for kind in KEPT]
+    finally:
+        connector.close()
+    lines = [
+        line
+        for reading in asked
+        if isinstance(reading, Reading)
+        for line in MAKERS[type(reading.answer)](reading)
+    ]
+    return [Recorded(line["question"], line["params"], line["at"], line["answer"]) for line in lines]
 
 
 def answer_to(readings: list[Recorded], question: str) -> Rows:
