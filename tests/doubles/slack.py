@@ -141,6 +141,12 @@ class Slack(People):
         self._released.set()
         await self._refresh(False)
         await self._runner.cleanup()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in left:
+            each.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        # Connections that were aborted are closed by callbacks, which come after this.
+        await asyncio.sleep(0.05)
 
     # the Web API
 

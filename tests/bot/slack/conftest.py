@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +71,21 @@ def front() -> Iterator[Front]:
     there = Front()
     with serving(there) as there.url:
         yield there
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that was made once, to be copied: making one takes longer than a test."""
+    made = tmp_path_factory.mktemp("store") / "store.db"
+    StoredDesk(made).close()
+    return made
+
+
+@pytest.fixture
+def desk(empty_store: Path, tmp_path: Path) -> Iterator[StoredDesk]:
+    opened = StoredDesk(Path(shutil.copy(empty_store, tmp_path)))
+    yield opened
+    opened.close()
 
 
 @dataclass
@@ -156,23 +171,20 @@ Start = Callable[..., Scene]
 
 
 @pytest.fixture
-def start(workspace: Slack, front: Front, tmp_path: Path) -> Iterator[Start]:
-    """Starts the app over HTTP; `desk` may stand before the real one."""
-    with ExitStack() as stack:
-        desk = StoredDesk(tmp_path / "store.db")
-        stack.callback(desk.close)
+def start(workspace: Slack, front: Front, desk: StoredDesk) -> Iterator[Start]:
+    """Starts the app over HTTP; `before` may put something before the desk."""
 
-        def started(
-            before: Callable[[Desk], Desk] = lambda desk: desk, services: ServiceMap = SERVICES, **more: Any
-        ) -> Scene:
-            app = SlackApp(fields_of(workspace, **more), before(desk), services)
-            endpoint = SlackEndpoint(app.bolt, workspace.signing_secret)
-            front.app = Starlette(routes=list(endpoint.routes()))
-            workspace.reach(front.url + PATH)
-            return Scene(workspace, desk, app)
+    def started(
+        before: Callable[[Desk], Desk] = lambda desk: desk, services: ServiceMap = SERVICES, **more: Any
+    ) -> Scene:
+        app = SlackApp(fields_of(workspace, **more), before(desk), services)
+        endpoint = SlackEndpoint(app.bolt, workspace.signing_secret)
+        front.app = Starlette(routes=list(endpoint.routes()))
+        workspace.reach(front.url + PATH)
+        return Scene(workspace, desk, app)
 
-        yield started
-        workspace.reach("")
+    yield started
+    workspace.reach("")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +16,6 @@ from bot.slack.socket_mode import SocketMode
 from bot.store.desk import StoredDesk
 from tests.bot.slack.conftest import SERVICES, Scene, fields_of
 from tests.doubles.slack import Slack
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[StoredDesk]:
-    opened = StoredDesk(tmp_path / "store.db")
-    yield opened
-    opened.close()
 
 
 @contextmanager
