@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from tests.lab import programs, stage
+from tests.lab.frameworks import MigrationError
 from tests.lab.monitoring import Levels
 from tests.lab.recording import NoAlertError, Pace, TooLargeError, record
 from tests.lab.shop import Options, Shop
@@ -34,6 +35,7 @@ FAILURES = (
     programs.ProgramMissingError,
     StartError,
     NoAlertError,
+    MigrationError,
     TooLargeError,
 )
 SWITCH = Path(tempfile.gettempdir()) / "firstcause-lab.break"
@@ -116,11 +118,18 @@ def up(given: argparse.Namespace, root: Path) -> None:
             if SWITCH.exists():
                 name = SWITCH.read_text().strip()
                 SWITCH.unlink()
-                scenario = stage.scenario(name)
-                scenario.arrange(shop)
-                scenario.baseline(shop, 0)
-                scenario.inject(shop)
-                say(f"{name} injected; expect {scenario.alert}")
+                break_it(shop, name)
+
+
+def break_it(shop: Shop, name: str) -> None:
+    scenario = stage.scenario(name)
+    if scenario.beginning != shop.beginning:
+        say(f"{name} wants a shop with a past of its own: python -m tests.lab up {name}")
+        return
+    scenario.arrange(shop)
+    scenario.baseline(shop, 0)
+    scenario.inject(shop)
+    say(f"{name} injected; expect {scenario.alert}")
 
 
 def dispatch(given: argparse.Namespace) -> None:
