@@ -77,17 +77,19 @@ def measured(shop: Shop, home: Path, pace: Pace) -> tuple[Moment, Moment]:
     notes = recording.play(shop, stage.scenario("missing-index-after-deploy"), pace, case)
     casefile.write_documents(case, notes.observed)
     home.chmod(0o711)
-    before = counted(shop.postgres.dsn())
-    document = investigated(shop, case, home, pace.baseline)
+    before: list[Moment] = []
+    document = investigated(
+        shop, case, home, pace.baseline, begins=lambda: before.append(counted(shop.postgres.dsn()))
+    )
     proposals = document.get("proposals")
     for each in proposals[:3] if isinstance(proposals, list) else []:
         say(f"  {each['confidence']:.2f} {each['title']}")
-    return before, counted(shop.postgres.dsn())
+    return before[0], counted(shop.postgres.dsn())
 
 
 def told(before: Moment, after: Moment) -> None:
     ours, shop = after.ours - before.ours, after.shop - before.shop
-    print(f"in {after.at - before.at:.1f} s (`doctor`, `services` and `record`)")
+    print(f"in {after.at - before.at:.1f} s (`firstcause record`)")
     print("| | statements | seconds | buffers | temporary buffers |\n|---|---|---|---|---|")
     for title, load in (("investigation", ours), ("shop", shop)):
         print(

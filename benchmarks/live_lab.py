@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,14 +97,17 @@ def command(home: Path, *arguments: str) -> dict[str, object]:
     return found
 
 
-def investigated(shop: Shop, case: Path, home: Path, usual: float) -> dict[str, object]:
-    """Investigate the running shop, and save what was read."""
+def investigated(
+    shop: Shop, case: Path, home: Path, usual: float, begins: Callable[[], None] = lambda: None
+) -> dict[str, object]:
+    """Investigate the running shop, and save what was read; `begins` is called just before."""
     told(shop, home / "store.db")
     with serving(tempo_of(shop).app) as tempo, cluster_of(shop).running() as cluster:
         configured(shop, tempo, cluster.kubeconfig(home), usual)
         command(home, "doctor")
         command(home, "services")
         about = casefile.title((case / "alert.json").read_bytes())
+        begins()
         return command(
             home, "record", "--service", "checkout", "--since", "1m", "--about", about, "--out", "saved"
         )

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from bot.cardview import CardView
+from bot.desk import Desked, IncidentState
+from bot.investigation import Investigator, Options
+from bot.pagerduty.note import note
+from bot.slack.card import card
+from bot.slack.thread import thread
+from bot.store import Store
 from connectors import questions as q
 from connectors.codec import canonical, encode, unpack
 from connectors.contract import Question, Reading, Window
+from connectors.live import LiveSources
 from connectors.postgres.connector import Instance, PostgresConnector
+from playbooks.model import Incident, ServiceEntry
 from tests.connectors.postgres import shop
 from tests.connectors.postgres.servers import Server
 
 pytestmark = pytest.mark.live
 
 NOW = datetime.now(UTC)
-GIVEN = {"window": Window(start=NOW - timedelta(hours=1), end=NOW), "database": "shop"}
+WINDOW = Window(start=NOW - timedelta(hours=1), end=NOW)
+GIVEN = {"window": WINDOW, "database": "shop"}
 SEARCH = (
     f"SELECT id FROM customers WHERE name = '{shop.NAME}' AND card = '{shop.CARD}' AND email = '{shop.EMAIL}'"
 )
@@ -66,6 +77,32 @@ def test_an_administrator_s_role_sees_no_more_of_it(server: Server) -> None:
         reply = live.ask(question, now=NOW)
         text = repr(reply)
         assert not [value for value in shop.PERSONAL if value in text], question
+
+
+def test_neither_store_nor_slack_nor_pager_gets_any_of_it(server: Server, tmp_path: Path) -> None:
+    incident = Incident(
+        id="live/shop", title="checkout is slow", at=NOW, window=WINDOW, service="checkout",
+        services=(ServiceEntry(name="checkout", database="shop"),),
+    )  # fmt: skip
+    with psycopg.connect(server.dsn(), application_name=f"job for {shop.EMAIL}") as holder:
+        holder.execute(f"/* {shop.NAME} */ {SEARCH}".encode())
+        live = PostgresConnector(Instance("shop", server.dsn("firstcause_plans"), sample_seconds=0.1))
+        with Store(tmp_path / "store.db") as store:
+            outcome = Investigator(LiveSources([live]), store, Options()).investigate(incident)
+            read = [each.answer for each in store.asked(outcome.thread) if isinstance(each.answer, Reading)]
+            answers = b"".join(canonical(reading.answer) for reading in read)  # the file has them packed
+            assert len(read) >= 10
+        live.close()
+    desked = Desked(
+        id="INC-1", state=IncidentState.AWAITING_CONFIRMATION, service="checkout", title=incident.title,
+        started_at=NOW, opened_at=NOW, last_alert_at=NOW,
+    )  # fmt: skip
+    view = CardView.found(desked, outcome)
+    said = repr((card(view), thread(view), note(view)))
+    kept = answers + b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    assert "checkout" in said
+    assert b"StatementStatistics" in kept
+    assert not [value for value in shop.PERSONAL if value in said or value.encode() in kept]
 
 
 def test_the_dump_of_the_schema_can_be_loaded_again(server: Server) -> None:
