@@ -200,11 +200,9 @@ class Sender(Protocol):
 
     def operations(self) -> Sequence[str]:
         """The operations it carries out."""
-        ...
 
     def send(self, outgoing: Outgoing) -> Sent | Later | Never:
         """Carry it out. After a crash it may be called again for what happened already: it must notice."""
-        ...
 
 
 class AuditKind(StrEnum):
@@ -225,11 +223,9 @@ class Inbox(Protocol):
 
     def keep(self, delivery: Delivery) -> bool:
         """Keep it with its job and its audit entry; False where its key is known already."""
-        ...
 
     def read(self, key: str) -> Delivery | None:
         """A delivery by its key."""
-        ...
 
 
 class Jobs(Protocol):
@@ -237,7 +233,6 @@ class Jobs(Protocol):
 
     def put(self, kind: JobKind, subject: str, now: datetime, group: str = "") -> bool:
         """Have it done; False where the same job waits already. A running one is done again afterwards."""
-        ...
 
     def done(self, lease: Lease) -> None:
         """It is done.
@@ -245,7 +240,6 @@ class Jobs(Protocol):
         Raises:
             LostLeaseError: another worker took it over.
         """
-        ...
 
     def again(self, lease: Lease, at: datetime, why: str) -> None:
         """It could not be done; try again then.
@@ -253,7 +247,6 @@ class Jobs(Protocol):
         Raises:
             LostLeaseError: another worker took it over.
         """
-        ...
 
     def held(self, lease: Lease) -> None:
         """Nothing, while the lease is this worker's: called in the transaction that writes what the job did.
@@ -261,7 +254,6 @@ class Jobs(Protocol):
         Raises:
             LostLeaseError: another worker took it over.
         """
-        ...
 
 
 class Incidents(Protocol):
@@ -269,18 +261,15 @@ class Incidents(Protocol):
 
     def open(self, incident: Desked) -> Desked:
         """Open an incident; an empty id is given the next number ("INC-42"), an empty thread the id."""
-        ...
 
     def get(self, incident: str) -> Desked | None:
         """An incident by its id, in any case of letters.
 
         Nobody else changes it before the transaction ends.
         """
-        ...
 
     def by_ref(self, system: str, ref: str) -> Desked | None:
         """The newest incident that is called so elsewhere."""
-        ...
 
     def live(self, since: datetime) -> Sequence[Desked]:
         """Incidents in a live state whose last alert is not older, the newest first.
@@ -288,11 +277,9 @@ class Incidents(Protocol):
         Others who ask so wait until this transaction ends: two alerts never open two incidents of one
         trouble.
         """
-        ...
 
     def recent(self, limit: int) -> Sequence[Desked]:
         """The newest incidents of any state."""
-        ...
 
     def put(self, incident: Desked) -> None:
         """Write it as it stands now.
@@ -300,7 +287,6 @@ class Incidents(Protocol):
         Raises:
             KeyError: it was never opened.
         """
-        ...
 
 
 class Outbox(Protocol):
@@ -308,11 +294,9 @@ class Outbox(Protocol):
 
     def put(self, message: Message, now: datetime) -> bool:
         """Have it sent; False where its key was put before (and it is not `latest`, or says nothing new)."""
-        ...
 
     def result(self, key: str) -> Body | None:
         """What sending it gave; None while it has not been sent."""
-        ...
 
 
 class Audit(Protocol):
@@ -320,7 +304,6 @@ class Audit(Protocol):
 
     def append(self, kind: AuditKind, incident: str, body: Mapping[str, JsonValue], now: datetime) -> None:
         """Add an entry to the chain. `body` is redacted and small: hashes stand for what is large."""
-        ...
 
 
 class Transaction(Protocol):
@@ -329,27 +312,22 @@ class Transaction(Protocol):
     @property
     def inbox(self) -> Inbox:
         """What came in."""
-        ...
 
     @property
     def jobs(self) -> Jobs:
         """What is to be done."""
-        ...
 
     @property
     def incidents(self) -> Incidents:
         """The incidents."""
-        ...
 
     @property
     def outbox(self) -> Outbox:
         """What is to be sent."""
-        ...
 
     @property
     def audit(self) -> Audit:
         """The record."""
-        ...
 
 
 class Desk(Protocol):
@@ -361,7 +339,6 @@ class Desk(Protocol):
 
     def begin(self) -> AbstractContextManager[Transaction]:
         """One transaction: what is done inside happens wholly or not at all."""
-        ...
 
     def claim(
         self,
@@ -376,7 +353,6 @@ class Desk(Protocol):
         Jobs whose lease ran out are taken over. A group with `per_group` running jobs waits; an empty group
         is not limited. What is quick (anything but INVESTIGATE) comes first.
         """
-        ...
 
     def renew(self, lease: Lease, now: datetime, seconds: float) -> Lease:
         """Hold the job for longer.
@@ -384,15 +360,12 @@ class Desk(Protocol):
         Raises:
             LostLeaseError: another worker took it over.
         """
-        ...
 
     def outgoing(self, operations: Sequence[str], now: datetime, seconds: float) -> Outgoing | None:
         """The next message that is due, under a lease of `seconds`."""
-        ...
 
     def settle(self, outgoing: Outgoing, outcome: Sent | Later | Never, now: datetime) -> None:
         """Write down how sending went; where the lease was lost, only the audit keeps it."""
-        ...
 
     def counts(self, now: datetime) -> Mapping[str, float]:
         """What `/metrics` says of the store.
@@ -401,15 +374,12 @@ class Desk(Protocol):
         `jobs_oldest_seconds`, `messages_oldest_seconds`: how long the oldest unfinished one has been there;
         `audit_entries`.
         """
-        ...
 
     def erase(self, before: datetime, why: str, now: datetime) -> int:
         """Erase what was read and said before then; the audit says so, and its chain of hashes holds.
 
         Returns how many of the audit's bodies went; doing it again erases nothing more.
         """
-        ...
 
     def usable(self) -> bool:
         """Whether something could be written now."""
-        ...
