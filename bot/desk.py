@@ -110,9 +110,10 @@ class Desked(Frozen):
     {"pagerduty": id, "alertmanager": groupKey}. `resolved_at`: the pager says that it is over, which is a
     signal, never a confirmation. `place` is where its card is: {"channel": …, "ts": …, "thread_ts": …}.
     `asked_by`: the Slack user who asked, empty for a pager. `rounds` counts the investigations that were
-    begun for it; `again`: one more is due. `note` is what its card says besides, a line each: why
-    alerts were folded, who took it over. `failed`: why there is no result, and how to begin again. `answers`
-    is what people said, each a `bot.cardview.Said` as JSON, the oldest first.
+    begun for it, `begun` how often the latest was begun or taken over without coming to an end; `again`: one
+    more is due. `note` is what its card says besides, a line each: why alerts were folded, who took it over.
+    `failed`: why there is no result, and how to begin again. `answers` is what people said, each a
+    `bot.cardview.Said` as JSON, the oldest first.
     """
 
     id: str
@@ -135,6 +136,7 @@ class Desked(Frozen):
     asked_by: str = ""
     priority: str = ""
     rounds: int = 0
+    begun: int = 0
     again: bool = False
     note: str = ""
     failed: str = ""
@@ -374,6 +376,9 @@ class Desk(Protocol):
         `jobs_oldest_seconds`, `messages_oldest_seconds`: how long the oldest unfinished one has been there;
         `audit_entries`.
         """
+
+    def take_over(self) -> None:
+        """End every lease at once: whoever calls this knows that no other process works here."""
 
     def erase(self, before: datetime, why: str, now: datetime) -> int:
         """Erase what was read and said before then; the audit says so, and its chain of hashes holds.

@@ -60,7 +60,14 @@ def investigate(station: Station, lease: Lease) -> None:
         LostLeaseError: another worker took it over.
         OSError: the store cannot be used now.
     """
-    begun = _begun(station, lease)
+    try:
+        begun = _begun(station, lease)
+    except (LostLeaseError, OSError):
+        raise
+    except Exception as error:
+        log.error("%s could not be begun", lease.job.subject, exc_info=error)
+        _failed(station, lease, f"it ended unexpectedly ({type(error).__name__})")
+        return
     if begun is None:
         return
     watch = Watch(station, begun)
@@ -73,12 +80,12 @@ def investigate(station: Station, lease: Lease) -> None:
     except HaltedError as halt:
         _halted(station, lease, halt)
     except BusyError:
-        _again(station, lease, _BUSY, "another process is still working on it")
-    except LostLeaseError:
+        _again(station, lease, _BUSY, "another process is still working on it", counts=False)
+    except (LostLeaseError, OSError):
         raise
     except Exception as error:
         log.error("%s failed", begun.desked.id, exc_info=error)
-        _failed(station, lease, begun.desked, f"it ended unexpectedly ({type(error).__name__})")
+        _failed(station, lease, f"it ended unexpectedly ({type(error).__name__})")
 
 
 def _investigator(station: Station, begun: Begun, watch: Watch, lease: Lease) -> Investigator:
@@ -103,8 +110,8 @@ def _begun(station: Station, lease: Lease) -> Begun | None:
         if desked is None or not _due(desked):
             within.jobs.done(lease)
             return None
-    if lease.job.attempts > MOST_ATTEMPTS:
-        _failed(station, lease, desked, f"it was begun {MOST_ATTEMPTS} times and never came to its end")
+    if desked.state is IncidentState.INVESTIGATING and desked.begun >= MOST_ATTEMPTS:
+        _failed(station, lease, f"it was begun {MOST_ATTEMPTS} times and never came to its end")
         return None
     record = station.records()
     resumed = desked.state is IncidentState.INVESTIGATING
@@ -115,7 +122,7 @@ def _begun(station: Station, lease: Lease) -> Begun | None:
             request = _request(desked, station)
             incident = station.around.site(request, record).begin(request).work.incident
         except BadInputError as error:
-            _failed(station, lease, desked, str(error))
+            _failed(station, lease, str(error))
             return None
     written = _written(station, lease, incident, desked.service)
     return Begun(written, incident, record, resumed) if written is not None else None
@@ -169,11 +176,12 @@ def _written(station: Station, lease: Lease, incident: Incident, service: str) -
             within.jobs.done(lease)
             return None
         resumed = desked.state is IncidentState.INVESTIGATING
+        update: dict[str, object] = {"begun": desked.begun + 1, "service": service or incident.service or ""}
         if not resumed:
             rounds = desked.rounds + 1
-            update = {"rounds": rounds, "thread": f"{desked.id}.{rounds}", "again": False, "failed": ""}
-            desked = desked.model_copy(update={"state": IncidentState.INVESTIGATING, **update})
-        desked = desked.model_copy(update={"service": service or incident.service or ""})
+            update |= {"rounds": rounds, "thread": f"{desked.id}.{rounds}", "begun": 1}
+            update |= {"state": IncidentState.INVESTIGATING, "again": False, "failed": ""}
+        desked = desked.model_copy(update=update)
         within.incidents.put(desked)
         event = "taken over" if resumed else "investigating"
         body = {"event": event, "thread": desked.thread, "worker": lease.worker}
@@ -275,25 +283,28 @@ def _halted(station: Station, lease: Lease, halt: HaltedError) -> None:
     if halt.why == "lost":
         raise LostLeaseError(f"{lease.worker} lost {lease.job.subject}")
     if halt.why == "ended":
-        _again(station, lease, timedelta(), "the process ended")
+        _again(station, lease, timedelta(), "the process ended", counts=False)
         return
     with station.desk.begin() as within:
         within.jobs.done(lease)
 
 
-def _again(station: Station, lease: Lease, after: timedelta, why: str) -> None:
+def _again(station: Station, lease: Lease, after: timedelta, why: str, *, counts: bool) -> None:
     with station.desk.begin() as within:
         within.jobs.again(lease, station.now() + after, why)
+        desked = within.incidents.get(lease.job.subject)
+        if desked is not None and not counts:
+            within.incidents.put(desked.model_copy(update={"begun": max(desked.begun - 1, 0)}))
 
 
-def _failed(station: Station, lease: Lease, begun: Desked, why: str) -> None:
+def _failed(station: Station, lease: Lease, why: str) -> None:
     """Try again, where that may help, else say on the card that it failed and how to begin again."""
     now = station.now()
     again = lease.job.attempts < MOST_ATTEMPTS and why.startswith("it ended unexpectedly")
     with station.desk.begin() as within:
         within.jobs.held(lease)
-        desked = within.incidents.get(begun.id) or begun
-        if desked.state in (IncidentState.CLOSED, IncidentState.CANCELLED):
+        desked = within.incidents.get(lease.job.subject)
+        if desked is None or desked.state in (IncidentState.CLOSED, IncidentState.CANCELLED):
             within.jobs.done(lease)
             return
         if not again:

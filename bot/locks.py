@@ -62,6 +62,19 @@ def held_on_server(database: Database, thread: str) -> Iterator[None]:
 
 
 @contextmanager
+def only_one(directory: Path, what: str) -> Iterator[bool]:
+    """Whether this process is the only one that does so, until the context ends, however it does."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (directory / f"{what}.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+@contextmanager
 def one_at_a_time(directory: Path) -> Iterator[None]:
     """Wait for whoever is here, then keep the others waiting: for the moment in which a store is made."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)

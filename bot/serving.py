@@ -83,6 +83,7 @@ def run(config: Path | None, listen: str | None, check: bool = False) -> None:
             listener.close()
             print("\n".join(_told(said.replace("listening", "would listen"), chosen, fields, where)))  # noqa: T201
             return
+        _take_over(database, served.station, closing)
         print(f"{said}; Ctrl-C ends it", file=sys.stderr, flush=True)  # noqa: T201
         with listener:
             _serve(served, listener, fields)
@@ -270,6 +271,22 @@ def _store(where: Where, closing: ExitStack) -> Database:
     database = database_of(where)
     closing.callback(database.close)
     return database
+
+
+def _take_over(database: Database, station: Station, closing: ExitStack) -> None:
+    """Go on at once with what a process that died had begun, where nobody else serves from the store's file."""
+    from bot.locks import only_one
+    from bot.store.opening import locks_of
+
+    if database.path is None:
+        return
+    if closing.enter_context(only_one(locks_of(database.path), "serve")):
+        station.desk.take_over()
+    else:
+        print(  # noqa: T201
+            "firstcause: another process serves from this store; several share one better by store_url",
+            file=sys.stderr,
+        )
 
 
 def _told(said: str, chosen: configuration.Configuration, fields: ServeFields, where: Where) -> Iterator[str]:

@@ -58,32 +58,30 @@ def do(station: Station, lease: Lease) -> None:
         log.info("%s; nothing more is written here", error)
     except Exception as error:
         log.error("%s %s failed", lease.job.kind.value, lease.job.subject, exc_info=error)
-        _put_off(station, lease, f"{type(error).__name__}: {error}")
+        _put_off(station, lease, error)
     finally:
         station.leases.pop(lease.job.id, None)
 
 
-def _put_off(station: Station, lease: Lease, why: str) -> None:
+def _put_off(station: Station, lease: Lease, error: Exception) -> None:
     """Have it done again later; a job that never goes well is given up, and the record says so.
 
     While the store is away not even this can be written: the lease runs out then, and somebody takes it.
     """
-    now = station.now()
+    now, why = station.now(), f"{type(error).__name__}: {error}"[:300]
+    # An investigation gives itself up, and what the store made fail is not the job's fault.
+    patient = isinstance(error, OSError) or lease.job.kind is JobKind.INVESTIGATE
     try:
         with station.desk.begin() as within:
-            if lease.job.attempts < _TRIES:
-                within.jobs.again(lease, now + _SOON, why[:300])
+            if patient or lease.job.attempts < _TRIES:
+                within.jobs.again(lease, now + _SOON, why)
                 return
             within.jobs.done(lease)
-            body = {
-                "event": "given up",
-                "job": lease.job.kind.value,
-                "subject": lease.job.subject,
-                "why": why[:300],
-            }
-            within.audit.append(AuditKind.INCIDENT, "", body, now)
-    except (OSError, LostLeaseError) as error:
-        log.warning("%s %s is left to its lease: %s", lease.job.kind.value, lease.job.subject, error)
+            job = {"job": lease.job.kind.value, "subject": lease.job.subject}
+            within.audit.append(AuditKind.INCIDENT, "", {"event": "given up", **job, "why": why}, now)
+            _excused(within, lease, now)
+    except (OSError, LostLeaseError) as failed:
+        log.warning("%s %s is left to its lease: %s", lease.job.kind.value, lease.job.subject, failed)
 
 
 def _excused(within: Transaction, lease: Lease, now: datetime) -> None:

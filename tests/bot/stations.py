@@ -112,6 +112,20 @@ class Post:
     def claim(self, *kinds: JobKind, seconds: float = 20.0) -> Lease | None:
         return self.station.desk.claim(self.station.name, self.clock(), seconds, 1, kinds or ALL)
 
+    def claim_and_do(self, *kinds: JobKind) -> bool:
+        """Do one job, where there is one."""
+        lease = self.claim(*kinds)
+        if lease is not None:
+            do(self.station, lease)
+        return lease is not None
+
+    def put(self, **update: object) -> None:
+        """Change INC-1."""
+        with self.station.desk.begin() as within:
+            found = within.incidents.get("INC-1")
+            assert found is not None
+            within.incidents.put(found.model_copy(update=update))
+
     def work(self, *kinds: JobKind) -> int:
         """Do everything that is to be done now, and send what is to be said."""
         done = 0

@@ -98,7 +98,6 @@ def configured(home: Path, prometheus: str, workspace: Slack, pager: Pager | Non
                 "channel": CHANNEL,
                 "api": workspace.api,
             },
-            "lease": "1s",
             "log": "json",
         },
         "store": "store.db",
@@ -361,7 +360,9 @@ def test_a_process_that_is_stopped_gives_its_investigation_back_and_the_next_end
 ) -> None:
     proxy = Held(metrics.url)
     serve = configured(tmp_path, proxy.url, workspace)
-    serve.configuration = serve.configuration.replace("lease: 1s", "lease: 600s\n  drain: 100ms")
+    serve.configuration = serve.configuration.replace(
+        "  log: json", "  log: json\n  lease: 600s\n  drain: 100ms"
+    )
     try:
         with serving(serve):
             proxy.hold("query_range")

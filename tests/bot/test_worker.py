@@ -313,12 +313,28 @@ def test_what_there_is_for_the_post_mortem_names_times_proposals_and_who_decided
 def test_an_investigation_that_takes_every_process_with_it_is_given_up_and_says_so(one: Post) -> None:
     one.take(page())
     one.work(JobKind.HANDLE)
-    for _ in range(MOST_ATTEMPTS):
-        assert one.claim(LONG, seconds=5.0) is not None  # and the process is gone
-        one.clock.move(seconds=10)
+    one.put(state=IncidentState.INVESTIGATING, rounds=1, begun=MOST_ATTEMPTS, thread="INC-1.1")
     assert one.work(LONG) == 1
     assert "never came to its end; `/diagnose checkout` begins again" in one.incident().failed
     assert one.sources.asked == []
+
+
+def test_waiting_for_another_process_is_no_attempt_and_giving_back_is_none(one: Post) -> None:
+    one.take(page())
+    one.work(JobKind.HANDLE)
+    one.station.ended.set()
+    for _ in range(MOST_ATTEMPTS + 2):
+        assert one.claim_and_do(LONG)
+    assert (one.incident().state, one.incident().begun) == (IncidentState.INVESTIGATING, 0)
+    one.station.ended.clear()
+    thread = one.incident().thread
+    with one.record().alone(thread):
+        for _ in range(MOST_ATTEMPTS + 2):
+            assert one.claim_and_do(LONG)
+            one.clock.move(seconds=5)
+    assert one.incident().failed == ""
+    one.work(LONG)
+    assert one.incident().state is IncidentState.AWAITING_CONFIRMATION
 
 
 def test_a_callee_that_alerts_while_its_caller_is_looked_into_has_it_done_once_more_and_only_once(

@@ -79,7 +79,7 @@ def test_two_replicas_share_the_work_and_one_ends_what_the_other_was_killed_in(
                         "channel": "C0INC",
                         "api": workspace.api,
                     },
-                    "lease": "3s",
+                    "lease": "5s",
                 },
                 "store_url": {"env": "STORE"},
             }
