@@ -274,7 +274,7 @@ def _store(where: Where, closing: ExitStack) -> Database:
 
 
 def _take_over(database: Database, station: Station, closing: ExitStack) -> None:
-    """Go on at once with what a process that died had begun, where nobody else serves from the store's file."""
+    """Go on at once with what a process that died had begun, where nobody else serves from the file."""
     from bot.locks import only_one
     from bot.store.opening import locks_of
 
