@@ -14,7 +14,7 @@ from pydantic import JsonValue, ValidationError
 
 from bot import drawing
 from bot.cardview import CardView, Said
-from bot.desk import AuditKind, Delivery, DeliveryKind, Desked, IncidentState, Lease, Transaction
+from bot.desk import AuditKind, Delivery, DeliveryKind, Desked, IncidentState, JobKind, Lease, Transaction
 from bot.errors import BusyError
 from bot.handling import meant, respond, standing
 from bot.investigation import (
@@ -189,6 +189,8 @@ class _Answering:
             )
             for message in messages:
                 within.outbox.put(message, now)
+            if not closed:
+                within.jobs.put(JobKind.CHART, desked.id, now)
             within.jobs.done(self.lease)
 
     def _wrote(self, within: Transaction, said: Said) -> None:

@@ -1,18 +1,22 @@
 """Pictures as Vega-Lite specifications, and those as SVG. One specification serves the report and chats.
 
-Rendering happens in this process, offline: nothing is fetched, nothing leaves.
+Rendering happens offline: nothing is fetched, nothing leaves. SVG is made in this process, for the report;
+`bot.rendering` makes the PNG of chats in a process of its own. Blue and rust are told apart by those who see
+no red or green, and marks are dashed and numbered besides.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
 
 from bot.safetext import one_line
+from bot.wording import at_a_word
 from graph.model import Mark, Picture
 
 Spec = dict[str, object]
@@ -37,6 +41,11 @@ class Size:
 
 WIDE: Final = Size(width=620, height=170)
 NARROW: Final = Size(width=270, height=150)
+STACKED: Final = Size(width=400, height=120)
+"""One of several below each other: at the 360 pixels of a chat its letters stay legible."""
+MOST_STACKED: Final = 4
+_MOST_LETTERS: Final = 62
+_ALT: Final = 900
 
 
 def spec(picture: Picture, size: Size = WIDE) -> Spec:
@@ -55,6 +64,36 @@ def spec(picture: Picture, size: Size = WIDE) -> Spec:
         "layer": layers,
         "config": _config(),
     }
+
+
+def stacked(heading: str, pictures: Sequence[Picture]) -> Spec:
+    """The specification of several pictures below each other, each as `spec` draws it, with one legend.
+
+    All show the marks of all, so that a number means the same everywhere.
+    """
+    shown = _alike(pictures)
+    legend = numbered_marks(shown[0]) if shown else []
+    lines = [at_a_word(f"{n}  {line}", _MOST_LETTERS) for n, line in enumerate(legend, start=1)]
+    words = {"anchor": "start", "frame": "group", "limit": STACKED.width + 20}
+    titles = {"fontSize": 14, "color": INK, "subtitleFontSize": 12, "subtitleColor": QUIET, "offset": 16}
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "background": "white",
+        "padding": 10,
+        "spacing": 24,
+        "title": {"text": at_a_word(one_line(heading), 50), "subtitle": lines, "anchor": "start"},
+        "vconcat": [_panel(picture) for picture in shown],
+        "config": _config() | {"title": words | titles},
+    }
+
+
+def told(pictures: Sequence[Picture]) -> str:
+    """What stacked pictures show, for those who cannot see them."""
+    shown = _alike(pictures)
+    parts = [f"{one_line(each.role, 60)}: {one_line(each.title, 120)}. {describe(each)}" for each in shown]
+    if shown and (legend := numbered_marks(shown[0])):
+        parts.append(f"Marked: {'; '.join(legend)}.")
+    return at_a_word(" ".join(parts), _ALT)
 
 
 def svg(specification: Spec) -> str:
@@ -109,6 +148,21 @@ def number(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _alike(pictures: Sequence[Picture]) -> list[Picture]:
+    """Those that are stacked, each with the marks of all."""
+    chosen = [each for each in pictures if any(value is not None for value in each.values)][:MOST_STACKED]
+    marks = tuple(dict.fromkeys(mark for each in chosen for mark in each.marks))
+    return [each.model_copy(update={"marks": marks}) for each in chosen]
+
+
+def _panel(picture: Picture) -> Spec:
+    """A picture as one of several: what holds for all of them is said once."""
+    whole = ("$schema", "background", "padding", "config")
+    drawn = {name: value for name, value in spec(picture, STACKED).items() if name not in whole}
+    title = at_a_word(f"{one_line(picture.role)}: {one_line(picture.title)}", 56)
+    return drawn | {"title": {"text": title, "subtitle": describe(picture)}}
+
+
 def _shown(picture: Picture) -> list[Mark]:
     return sorted(picture.marks, key=lambda mark: mark.at)[:MOST_MARKS]
 
@@ -144,7 +198,7 @@ def _line(picture: Picture) -> Spec:
 def _form(picture: Picture) -> str:
     """How the axis writes numbers: 12k where they are many, 0.4 (never 400m) where they are small."""
     highest = max((abs(value) for value in picture.values if value is not None), default=0.0)
-    return "~s" if highest >= 10_000 else "~g"
+    return "~s" if highest >= 10_000 else "~r"
 
 
 def _baseline(usual: float) -> Spec:

@@ -14,7 +14,7 @@ from bot.publishing import publish
 from bot.serve_fields import ServeFields
 from bot.station import Station
 from bot.surroundings import EVERY
-from bot.worker import ANSWERS, LONG, QUICK, work
+from bot.worker import ANSWERS, CHARTS, LONG, QUICK, work
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,8 @@ class Crew:
             for n, (sender, count) in enumerate(senders)
             for k in range(count)
         ]
-        kinds: list[tuple[str, tuple[JobKind, ...]]] = [("quick", QUICK), ("answers", ANSWERS)]
+        kinds: list[tuple[str, tuple[JobKind, ...]]]
+        kinds = [("quick", QUICK), ("answers", ANSWERS), ("charts", CHARTS)]
         kinds += [(f"investigate-{n}", LONG) for n in range(storms.concurrent)]
         self._working = [
             _thread(name, partial(self._work, name, kinds, storms.per_service)) for name, kinds in kinds

@@ -58,6 +58,7 @@ class JobKind(StrEnum):
     INVESTIGATE = "investigate"  # one incident (subject: its id)
     DECIDE = "decide"  # one person's answer to an incident (subject: the delivery's key)
     SHOW = "show"  # one incident's card, drawn again (subject: its id)
+    CHART = "chart"  # the chart of what was found in one incident (subject: its id)
 
 
 class Job(Frozen):

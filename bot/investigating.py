@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from bot import drawing
 from bot.cardview import CardView, Underway
-from bot.desk import AuditKind, Desked, IncidentState, Lease, LostLeaseError
+from bot.desk import AuditKind, Desked, IncidentState, JobKind, Lease, LostLeaseError
 from bot.errors import BadInputError, BusyError
 from bot.investigation import Investigator, Options, Outcome, Progress
 from bot.live_incident import Request
@@ -266,6 +266,7 @@ def _finish(station: Station, lease: Lease, begun: Begun, outcome: Outcome) -> N
             drawing.draw(within, station.voice, found.model_copy(update={"incident": desked}), now)
             for message in messages:
                 within.outbox.put(message, now)
+            within.jobs.put(JobKind.CHART, desked.id, now)
             body = {
                 "event": "proposed",
                 "thread": outcome.thread,

@@ -16,6 +16,7 @@ from bot.answering import answer
 from bot.desk import AuditKind, IncidentState, JobKind, Lease, LostLeaseError, Transaction
 from bot.handling import TooEarlyError, handle, respond
 from bot.investigating import investigate
+from bot.picturing import picture
 from bot.slack.heard import Back
 from bot.station import Station
 
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 QUICK = (JobKind.HANDLE, JobKind.SHOW)
 ANSWERS = (JobKind.DECIDE,)
 LONG = (JobKind.INVESTIGATE,)
+CHARTS = (JobKind.CHART,)
 
 IDLE_SECONDS = 0.1
 AWAY_SECONDS = 1.0
@@ -143,4 +145,5 @@ _JOBS: dict[JobKind, Callable[[Station, Lease], None]] = {
     JobKind.SHOW: _show,
     JobKind.DECIDE: answer,
     JobKind.INVESTIGATE: investigate,
+    JobKind.CHART: picture,
 }
