@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from connectors.errors import RefusedError
 from connectors.postgres import vocabulary
@@ -94,12 +95,29 @@ def operators(connection: Connection, names: Iterable[Name], trust: _Trust) -> N
     for name in wanted:
         if name.schema not in ("", "pg_catalog"):
             raise RefusedError(LAYER, f"operator {name.name} of schema {name.schema}")
-    found = one_statement(connection, _OPERATORS, [[n.name for n in wanted]]).rows if wanted else ()
+    known = _built_in(connection, {_stored(name.name) for name in wanted})
     for name in wanted:
-        rows = [row for row in found if row["name"] == _stored(name.name)]
+        rows = known[_stored(name.name)]
         _present("operator", name, rows)
         for row in rows:
             _harmless(name, str(row["function"]), row, trust)
+
+
+_OPERATORS_OF: WeakKeyDictionary[Connection, dict[str, list[Row]]] = WeakKeyDictionary()
+
+
+def _built_in(connection: Connection, names: Iterable[str]) -> dict[str, list[Row]]:
+    """The operators of pg_catalog, looked up once a connection.
+
+    `=` alone has some seventy, and reading them was most of what the wall cost the server. Nobody but a
+    superuser, whom no wall stops, can change them meanwhile.
+    """
+    known = _OPERATORS_OF.setdefault(connection, {})
+    missing = sorted(set(names) - known.keys())
+    if missing:
+        found = one_statement(connection, _OPERATORS, [missing]).rows
+        known.update({name: [row for row in found if row["name"] == name] for name in missing})
+    return known
 
 
 def types(connection: Connection, names: Iterable[Name]) -> None:

@@ -49,6 +49,19 @@ def test_bytes_are_cut_at_the_cap(server: Server) -> None:
     assert 0 < sum(len(row["relname"]) for row in cut.rows) <= 2000
 
 
+def test_operators_are_looked_up_once_a_connection(server: Server) -> None:
+    looked = (
+        "SELECT calls FROM pg_stat_statements WHERE query LIKE '%pg_operator o JOIN%' AND query LIKE '%ANY(%'"
+    )
+    with server.admin() as admin:
+        admin.execute("SELECT pg_stat_statements_reset()")
+        with wall(server).session() as session:
+            for name in ("pg_class", "pg_index", "pg_class"):
+                session.rows("SELECT oid FROM pg_class WHERE relname = $1 AND oid > 0", name)
+            session.rows("SELECT oid FROM pg_class WHERE relname <> 'x'")
+        assert admin.execute(looked.encode()).fetchall() == [(2,)]
+
+
 def test_a_costly_statement_is_refused_before_it_runs(server: Server) -> None:
     began = time.monotonic()
     with (

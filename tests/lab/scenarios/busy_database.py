@@ -69,9 +69,7 @@ class BusyDatabase(Scenario):
             shop.wait(15)
 
     def truth(self) -> Truth:
-        return Truth(
-            "cause", ["gateway", "catalogue"], "traffic_surge", "none", decoys=tuple(self._innocent)
-        )
+        return Truth("cause", ["gateway", "catalogue"], "traffic_surge", "none", decoys=tuple(self._innocent))
 
 
 SCENARIO = BusyDatabase
