@@ -56,7 +56,8 @@ PLACE = """''',
             CHECKOUT,
             """    return Reply({"orders": orders})
 """,
-            """    elsewhere = await service.db.fetch(FROM_CHANNEL, int(call.query["customer_id"]), "marketplace", 5)
+            """    customer = int(call.query["customer_id"])
+    elsewhere = await service.db.fetch(FROM_CHANNEL, customer, "marketplace", 5)
     return Reply({"orders": orders, "elsewhere": elsewhere})
 """,
         ),

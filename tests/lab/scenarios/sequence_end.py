@@ -1,4 +1,4 @@
-"""Receipts have a serial number of four bytes, and a job that writes old receipts anew uses up the rest of it.
+"""Receipts have a serial number of four bytes, and a job that writes old receipts anew uses up the rest.
 
 From then on every order fails that would get a receipt. Deploys of cart and catalogue lie nearby.
 """

@@ -1,4 +1,4 @@
-"""An analyst's session sits idle in a transaction, so no vacuum removes what the warehouse's job leaves behind.
+"""An analyst's session sits idle in a transaction, so no vacuum removes what the warehouse's job leaves.
 
 The table of stock levels is small and rewritten all the time; every order reads it whole, and soon reads
 millions of dead rows. Deploys of cart and catalogue lie nearby.
@@ -33,7 +33,8 @@ SOLD_OUT = Past(
         Edit(
             CHECKOUT,
             'PAID = "UPDATE',
-            'SOLD_OUT = "SELECT product_id FROM stock_levels WHERE available = 0 LIMIT 100"\n\nPAID = "UPDATE',
+            'SOLD_OUT = "SELECT product_id FROM stock_levels WHERE available = 0 LIMIT 100"\n\n'
+            'PAID = "UPDATE',
         ),
         Edit(
             CHECKOUT,
