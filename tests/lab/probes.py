@@ -122,7 +122,7 @@ def server_state(dsn: str) -> list[Recorded]:
     connector = PostgresConnector(Instance(DATABASE, dsn))
     try:
         now = datetime.now(UTC)
-        asked = [connector.ask(kind(database=DATABASE), now=now) for kind in KEPT]
+        asked = [connector.ask(kind.model_validate({"database": DATABASE}), now=now) for kind in KEPT]
     finally:
         connector.close()
     lines = [
