@@ -33,7 +33,9 @@ demo: $(VENV)/.runtime  ## investigate the bundled incident: offline, no keys, n
 servers:
 	@sh tests/live/install-servers.sh
 
-test: $(VENV)/.dev servers check unit  ## everything: linters, types, contracts, unit and live tests
+test: $(VENV)/.dev  ## everything: linters, types, contracts, unit and live tests
+	@$(MAKE) --no-print-directory -j2 servers check
+	@$(MAKE) --no-print-directory unit
 
 check: $(VENV)/.dev  ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .
