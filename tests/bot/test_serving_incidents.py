@@ -160,11 +160,13 @@ def test_a_real_alertmanager_starts_an_investigation_whose_card_names_the_cause_
         finally:
             supervisor.stop_all()
         until(lambda: final(workspace))
-        assert len(cards(workspace)) == 1
+        until(lambda: any(each.thread_ts == cards(workspace)[0].ts for each in workspace.by_app()))
+        until(lambda: workspace.calls["files.completeUploadExternal"])
         workspace.click(cards(workspace)[0], "confirm", user="U0ANN")
         until(lambda: incidents(serve)[0].state is IncidentState.CLOSED)
         assert labels(serve, incidents(serve)[0]) == ["confirm"]
         assert serve.stop() == 0
+    assert len(cards(workspace)) == 1
     assert "xoxb" not in serve.log.read_text()
     assert TOKEN not in serve.log.read_text()
 
