@@ -41,7 +41,14 @@ def locks_of(path: Path) -> Path:
 
 
 def _refuse_other_files(path: Path) -> None:
-    """Refuse what is no database before anything is put beside it; an empty file may become one."""
+    """Refuse what is no database before anything is put beside it; an empty file may become one.
+
+    A store that has its locks beside it is left to SQLite: to open and close its file here would let go of
+    what this process holds of it elsewhere (fcntl(2): a close ends all of a process's locks on the file), and
+    the next process to close it, believing itself the last, would take the log away under our feet.
+    """
+    if locks_of(path).is_dir():
+        return
     try:
         with path.open("rb") as file:
             begins = file.read(len(_HEADER))

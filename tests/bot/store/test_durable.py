@@ -262,3 +262,19 @@ def test_a_file_that_only_holds_told_changes_becomes_a_store(tmp_path: Path) -> 
     with desk.database.reading() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM changes").scalar_one() == 1
     desk.close()
+
+
+def test_a_store_that_one_process_opens_twice_keeps_its_log_when_another_process_closes_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "store.db"
+    serving = StoredDesk(path)
+    StoredDesk(path).close()  # as the source of told changes does beside the desk
+    with serving.begin() as within:
+        assert within.inbox.keep(DELIVERY)
+    beside = f"import sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('SELECT * FROM sqlite_master'); c.close()"
+    subprocess.run([sys.executable, "-c", beside], check=True)
+    assert Path(f"{path}-wal").exists()
+    with serving.begin() as within:
+        assert not within.inbox.keep(DELIVERY)
+    serving.close()
