@@ -79,8 +79,7 @@ def decision_of(chosen: Chosen) -> Decision:
         case "nothing_wrong":
             return NothingWrong()
         case _:
-            said = (chosen.cause, f"at {chosen.service}" if chosen.service else "", chosen.text)
-            return SomethingElse(text=" ".join(filter(None, said)))
+            return SomethingElse(text=chosen.text, cause=chosen.cause or None, service=chosen.service or None)
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,8 @@ class Said(Frozen):
         if named is None and decision.kind in ("confirm", "partly") and result.proposals:
             named = result.proposals[0].id
         title = next((each.title for each in result.proposals if each.id == named), "")
-        text = decision.text if isinstance(decision, Partly | SomethingElse) else ""
+        text = decision.text if isinstance(decision, Partly) else ""
+        text = decision.told() if isinstance(decision, SomethingElse) else text
         return cls(by=by, at=at, decision=decision.kind, proposal=named, title=title, text=text)
 
 

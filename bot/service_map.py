@@ -75,6 +75,10 @@ class ServiceMap:
         exact = self.services.get(name)
         return exact if exact is not None else self.services.get(self.spellings.get(name.casefold(), ""))
 
+    def names(self) -> list[str]:
+        """Every service, by its own name."""
+        return sorted(self.services)
+
     def nearest(self, name: str) -> list[str]:
         """The known names closest to one that is not known."""
         close = get_close_matches(name.casefold(), self.spellings, n=4, cutoff=0.55)

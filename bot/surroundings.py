@@ -55,6 +55,10 @@ class Surroundings:
         """The known names closest to one that is not known."""
         return self._known.nearest(name)
 
+    def names(self) -> list[str]:
+        """Every service, by its own name."""
+        return self._known.names()
+
     def scene(self) -> Scene:
         """What deliveries are judged by."""
         return Scene(self._known, self._calls, self.rules)

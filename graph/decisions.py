@@ -38,10 +38,19 @@ class RuleOut(Frozen):
 
 
 class SomethingElse(Frozen):
-    """None of the proposals; the text is the label."""
+    """None of the proposals: what it was in words, and the cause's id and the service where known."""
 
     kind: Literal["something_else"] = "something_else"
-    text: str
+    text: str = ""
+    cause: str | None = None
+    service: str | None = None
+
+    def told(self) -> str:
+        """All of it in words."""
+        cause = (self.cause or "").replace("_", " ")
+        where = f"at {self.service}" if self.service else ""
+        named = " ".join(filter(None, (cause, where)))
+        return ": ".join(filter(None, (named, self.text)))
 
 
 class NothingWrong(Frozen):
@@ -76,8 +85,9 @@ def parse(text: str) -> Decision:
 class Label(Frozen):
     """What is learned from one decision: which proposal of which weighing was judged, and how.
 
-    `service` is the judged proposal's; `verdict` and `basis` are the weighing's. `seen`: whether a person had
-    the proposal before them; what an option confirmed teaches nothing.
+    `cause` and `service` are the judged proposal's, or those that somebody named instead; `verdict` and
+    `basis` are the weighing's. `seen`: whether a person had the proposal before them; what an option
+    confirmed teaches nothing.
     """
 
     decision: Literal[
@@ -100,13 +110,14 @@ class Label(Frozen):
 def label(decision: Decision, weighing_id: str, weighing: Weighing, *, seen: bool = True) -> Label:
     """What the decision says of the weighing; a confirmation without an id is of the first proposal."""
     proposal = _judged(decision, weighing)
+    named = decision if isinstance(decision, SomethingElse) else proposal
     return Label(
         decision=decision.kind,
         weighing=weighing_id,
         proposal=proposal.id if proposal else None,
-        cause=proposal.cause if proposal else None,
+        cause=named.cause if named else None,
         text=decision.text if isinstance(decision, Partly | SomethingElse) else "",
-        service=proposal.service if proposal else None,
+        service=named.service if named else None,
         verdict=weighing.verdict,
         basis=weighing.basis,
         seen=seen,

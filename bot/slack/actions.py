@@ -63,13 +63,13 @@ Answered = Kept | Told | Asks | Wrong
 
 
 class Actions:
-    """Hears buttons and modals. `client` opens windows; `view` is the one that asks what else it was."""
+    """Hears buttons and modals. `client` opens windows; `view` makes the one that asks what else it was."""
 
     def __init__(
         self,
         client: AsyncWebClient,
         confirmers: Confirmers,
-        view: dict[str, Any],
+        view: Callable[[], dict[str, Any]],
         now: Callable[[], datetime],
     ) -> None:
         self._client = client
@@ -91,7 +91,7 @@ class Actions:
         if not may.allowed:
             return Told(may.why, choice.incident, decision)
         if decision == "something_else":
-            return await self._open(clicked, opened.put_on(self._view, SOMETHING_ELSE))
+            return await self._open(clicked, opened.put_on(self._view(), SOMETHING_ELSE))
         if choice.unread and decision in ("confirm", "partly"):
             return await self._open(clicked, opened.put_on(windows.unread(choice, decision), UNREAD))
         return self._kept(clicked, DeliveryKind.SLACK_ACTION, opened, may.group)
@@ -141,7 +141,7 @@ class Actions:
             weighing=choice.weighing,
             proposal=choice.proposal or None,
             cause=free(written.get("cause", ""), 200),
-            service=free(written.get("service", ""), 200),
+            service=free(written.get("service", "") or written.get("known", ""), 200),
             text=free(written.get("text", "")),
             unread=choice.unread,
             allowed_by=group,

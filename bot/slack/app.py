@@ -77,7 +77,13 @@ class SlackApp:
         self._now = now
         self._reader = Reader(fields.api, now)
         self._asking = Asking(desk, known, now, lambda: self.workspace.url)
-        view = windows.something_else([each.id for each in load_catalogue().playbooks])
+        causes: dict[str, list[str]] = {}
+        for each in load_catalogue().playbooks:
+            causes.setdefault(each.entity, []).append(each.id)
+
+        def view() -> Json:
+            return windows.something_else(causes, known.names())
+
         self._actions = Actions(self.client, Confirmers(self.client, fields.confirmers), view, now)
         self._late: set[asyncio.Task[Any]] = set()
         self.bolt = self._dispatching(token)

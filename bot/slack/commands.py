@@ -52,6 +52,10 @@ class Known(Protocol):
         """The known names closest to one that is not known."""
         ...
 
+    def names(self) -> Sequence[str]:
+        """Every service, by its own name."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnose:

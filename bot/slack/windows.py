@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from bot.slack.guard import cut
@@ -12,12 +12,13 @@ from connectors.contract import Frozen
 
 SOMETHING_ELSE: Final = "something_else"
 UNREAD: Final = "confirm_unread"
-FIELDS: Final = ("cause", "service", "text")
+FIELDS: Final = ("cause", "known", "service", "text")
 """The `action_id` of every field of the window that asks what else it was."""
 TEXT_BLOCK: Final = "text"
 """The block of its free text, where what is missing is told."""
 _SHOWN: Final = 8
 _MOST_OPTIONS: Final = 100
+_LONGEST_VALUE: Final = 150
 
 
 class Opened(Frozen):
@@ -56,33 +57,47 @@ def unread(choice: Choice, decision: str) -> dict[str, Any]:
     }
 
 
-def something_else(causes: Sequence[str]) -> dict[str, Any]:
-    """Asks what it was: one of the known causes, by their ids, or anything in words."""
+def something_else(causes: Mapping[str, Sequence[str]], services: Sequence[str]) -> dict[str, Any]:
+    """Asks what it was and where: causes by their ids in groups, services, or anything in words."""
+    groups = [(each, sorted(causes[each])[:_MOST_OPTIONS]) for each in sorted(causes) if causes[each]]
+    grouped = [{"label": _words(named(each)), "options": _options(ids)} for each, ids in groups]
+    known = [each for each in services if 0 < len(each) <= _LONGEST_VALUE][:_MOST_OPTIONS]
+    blocks = []
+    if grouped:
+        chosen = {"option_groups": grouped[:_MOST_OPTIONS]}
+        blocks.append(_choice("cause", "Cause", "one that is known", chosen))
+    if known:
+        options = [{"text": _words(cut(each, 75)), "value": each} for each in known]
+        blocks.append(_choice("known", "Service", "the service it was in", {"options": options}))
+    label = "A service that is not listed" if known else "Service"
     return {
         "title": {"type": "plain_text", "text": "Something else"},
         "submit": {"type": "plain_text", "text": "Send"},
         "close": {"type": "plain_text", "text": "Back"},
         "blocks": [
-            _choice("cause", "Cause", "one that is known", sorted(causes)[:_MOST_OPTIONS]),
-            _line("service", "Service", "the service it was in", False),
+            *blocks,
+            _line("service", label, "what it is called", False),
             _line(TEXT_BLOCK, "What was it?", "one or two sentences for the post-mortem", True),
         ],
     }
 
 
-def _choice(name: str, label: str, hint: str, options: Sequence[str]) -> dict[str, Any]:
-    element = {
-        "type": "static_select",
-        "action_id": name,
-        "placeholder": {"type": "plain_text", "text": hint},
-        "options": [{"text": {"type": "plain_text", "text": named(each)}, "value": each} for each in options],
-    }
+def _options(ids: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"text": _words(named(each)), "value": each} for each in ids]
+
+
+def _words(text: str) -> dict[str, str]:
+    return {"type": "plain_text", "text": text}
+
+
+def _choice(name: str, label: str, hint: str, offered: dict[str, Any]) -> dict[str, Any]:
+    select = {"type": "static_select", "action_id": name, "placeholder": _words(hint)}
     return {
         "type": "input",
         "block_id": name,
         "optional": True,
-        "label": {"type": "plain_text", "text": label},
-        "element": element,
+        "label": _words(label),
+        "element": select | offered,
     }
 
 

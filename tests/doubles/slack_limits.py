@@ -221,6 +221,19 @@ def _button(element: Json, at: str) -> Wrong:
         yield f"[ERROR] must be a valid enum value [json-pointer:{at}/style]"
 
 
+def _select(element: Json, at: str) -> Wrong:
+    groups = element.get("option_groups")
+    if groups is None:
+        yield from _options(element, at)
+        return
+    if not 1 <= len(groups) <= 100 or "options" in element:
+        yield f"[ERROR] 1 to 100 items allowed, and no options besides [json-pointer:{at}/option_groups]"
+    for number, each in enumerate(groups):
+        place = f"{at}/option_groups/{number}"
+        yield from _plain(each.get("label"), f"{place}/label", 75, required=True)
+        yield from _options(each, place)
+
+
 def _options(element: Json, at: str, most: int = 100) -> Wrong:
     options = element.get("options") or []
     if not 1 <= len(options) <= most:
@@ -247,7 +260,7 @@ def _typed(element: Json, at: str) -> Wrong:
 
 _ELEMENTS: dict[str, Callable[[Json, str], Wrong]] = {
     "button": _button,
-    "static_select": _options,
+    "static_select": _select,
     "radio_buttons": _few_options,
     "checkboxes": _few_options,
     "overflow": _overflow,

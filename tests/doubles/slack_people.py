@@ -304,5 +304,7 @@ def button_of(posted: Posted, action_id: str, proposal: str | None = None) -> tu
 def _typed(element: Json, value: str | None) -> Json:
     if element["type"] == "plain_text_input":
         return {"type": element["type"], "value": value}
-    option = next((each for each in element.get("options", []) if each["value"] == value), None)
+    offered = [*element.get("options", [])]
+    offered += [option for group in element.get("option_groups", []) for option in group["options"]]
+    option = next((each for each in offered if each["value"] == value), None)
     return {"type": element["type"], "selected_option": option}

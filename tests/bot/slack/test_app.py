@@ -358,7 +358,7 @@ def test_something_else_asks_what_it_was_and_keeps_it(scene: Scene) -> None:
     refused = scene.workspace.submit(window, {})
     assert refused.said["response_action"] == "errors"
     assert set(refused.said["errors"]) <= {each["block_id"] for each in window.view["blocks"]}
-    said = {"cause": "disk_full", "service": "checkout-db", "text": "WAL, password=hunter2hunter2"}
+    said = {"cause": "disk_full", "known": "checkout-db", "text": "WAL, password=hunter2hunter2"}
     assert scene.workspace.submit(window, said, user="U0BEN").status == 200
     chosen = chosen_of(scene)
     assert (chosen.decision, chosen.cause, chosen.service) == (
