@@ -12,17 +12,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import islice
 
 from pydantic import JsonValue
 
 from bot.errors import BadInputError
-from bot.safetext import one_line
+from bot.safetext import lines, one_line
 from bot.symptoms import recognise
 from connectors.redaction import SECRET_NAME, redacted
 from playbooks.model import Symptom
 
 _MOST_TEXT = 2_000
 _DEEPEST = 40
+_MOST_LABELS = 200
+_HIDING = re.compile(r"[^\n\r\t\x20-\x7e]")
 _SERVICE_LABELS = (
     "service",
     "service_name",
@@ -103,7 +106,7 @@ def keepable(value: JsonValue) -> JsonValue:
 
 def _clean(value: JsonValue, name: str = "", deeper: int = 900) -> JsonValue:
     if isinstance(value, str):
-        return value and ("[secret]" if _means_secret(name) else redacted(_writable(value)))
+        return value and ("[secret]" if _means_secret(name) else _redacted(_writable(value)))
     if isinstance(value, dict | list) and deeper <= 0:
         return "[nested too deep]"
     if isinstance(value, dict):
@@ -113,13 +116,22 @@ def _clean(value: JsonValue, name: str = "", deeper: int = 900) -> JsonValue:
 
 @lru_cache(maxsize=512)
 def _means_secret(name: str) -> bool:
-    return SECRET_NAME.search(name) is not None
+    return SECRET_NAME.search(one_line(name)) is not None
+
+
+def _redacted(text: str) -> str:
+    """Without secrets, also those that show once colours and invisible characters are taken out."""
+    if _HIDING.search(text) is None:
+        return redacted(text)
+    seen = lines(text)
+    clean = redacted(seen)
+    return clean if clean != seen else redacted(text)
 
 
 @lru_cache(maxsize=512)
 def _name(key: str) -> str:
     """A key as it may be kept; the same few stand in every payload."""
-    return redacted(_writable(key))
+    return _redacted(_writable(key))
 
 
 def _writable(text: str) -> str:
@@ -262,7 +274,7 @@ def _texts(value: object) -> dict[str, str]:
 
 
 def _pairs(mapping: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    for key, value in mapping.items():
+    for key, value in islice(mapping.items(), _MOST_LABELS):
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             yield one_line(key, 200), one_line(str(value), _MOST_TEXT)
 

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue, ValidationError
 
-from bot import hearing, live_incident
+from bot import alerts, hearing, live_incident
+from bot.alerts import Trigger
 from bot.desk import (
     LIVE,
     AuditKind,
@@ -27,6 +28,7 @@ from bot.desk import (
     Transaction,
 )
 from bot.errors import BadInputError
+from bot.hearing import REOPENED
 from bot.live_incident import Request
 from bot.safetext import one_line
 from bot.service_map import ServiceMap
@@ -120,24 +122,28 @@ class _Handling:
         known += [same] if same is not None and same.id not in {each.id for each in known} else []
         placed = place(alarm, known, self.scene.calls, self.scene.rules)
         if placed.incident is None:
+            services, trigger = _new_first(heard, services, same, at)
             self._open(
                 Desked(
                     id="",
                     service=services[0] if services else "",
-                    title=one_line(heard.trigger.title or "an alert", _TITLE),
-                    text=heard.trigger.text,
-                    started_at=min(heard.trigger.started_at or at, at),
+                    title=one_line(trigger.title or "an alert", _TITLE),
+                    text=trigger.text,
+                    started_at=min(trigger.started_at or at, at),
                     opened_at=self.now,
                     last_alert_at=at,
                     alert=heard.alert,
-                    labels=dict(heard.trigger.labels),
+                    labels=dict(trigger.labels),
                     services=services,
                     refs=dict(heard.refs),
                     priority=heard.priority,
                 )
             )
         else:
+            reopened = heard.event == REOPENED and placed.incident.state not in LIVE
             self._join(placed.incident, alarm, placed)
+            if reopened:
+                self._anew(joined(placed.incident, alarm, placed))
 
     def _services(self, heard: hearing.Heard) -> tuple[str, ...]:
         """The services named, by the names this program has for them; the one that is meant first."""
@@ -250,13 +256,23 @@ class _Handling:
             self.within.jobs.put(JobKind.DECIDE, self.delivery.key, self.now)
 
     def _ask_again(self, incident: Desked, chosen: Chosen) -> None:
+        why = ""
         if incident.state is IncidentState.INVESTIGATING or incident.again:
-            self._answer(chosen.back, incident.id, f"{incident.id} is being looked at right now.")
+            why = f"{incident.id} is being looked at right now."
+        elif incident.state not in LIVE:
+            # Their card is an old one: whoever may not decide must not undo what somebody decided.
+            how = f"`/diagnose {plain(incident.service, 80)}` looks at it anew"
+            why = f"{incident.id} is {standing(incident.state)} already; {how}."
+        if why:
+            self._answer(chosen.back, incident.id, why)
             return
+        self._anew(incident)
+        self._draw(incident.id)
+
+    def _anew(self, incident: Desked) -> None:
         again = incident.model_copy(update={"again": True, "failed": "", "state": IncidentState.OPEN})
         self.within.incidents.put(again)
         self._investigate(again)
-        self._draw(incident.id)
 
     # --- the desk ---------------------------------------------------------------------------------------
     def _open(self, incident: Desked) -> None:
@@ -282,6 +298,17 @@ class _Handling:
 
     def _wrote(self, kind: AuditKind, incident: str, body: Mapping[str, JsonValue]) -> None:
         self.within.audit.append(kind, incident, {"delivery": self.delivery.key, **body}, self.now)
+
+
+def _new_first(
+    heard: hearing.Heard, services: tuple[str, ...], before: Desked | None, at: datetime
+) -> tuple[tuple[str, ...], Trigger]:
+    """What a group that was looked at before has come to name since, and what is said of that."""
+    known = alerting(before) if before is not None else ()
+    ordered = tuple(sorted(services, key=lambda name: name in known))
+    if ordered == services:
+        return services, heard.trigger
+    return ordered, alerts.read(heard.alert.encode(), at, ordered[0])
 
 
 def called(within: Transaction, refs: Mapping[str, str]) -> Desked | None:

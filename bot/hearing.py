@@ -14,7 +14,9 @@ from bot.desk import Delivery, DeliveryKind
 from bot.safetext import one_line
 
 _MOST_REF = 512
-_BEGINS = frozenset({"incident.triggered", "incident.reopened", "incident.unacknowledged"})
+REOPENED = "incident.reopened"
+"""Somebody says in PagerDuty that an incident that was over is not."""
+_BEGINS = frozenset({"incident.triggered", REOPENED, "incident.unacknowledged"})
 _ENDS = frozenset({"incident.resolved"})
 _GOES_ON = frozenset(
     {

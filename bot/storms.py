@@ -26,6 +26,9 @@ MOST = 12
 ROUNDS = 2
 """Investigations of one incident at most, of those that alerts begin: the first, and one that knows more."""
 
+MOST_SERVICES = 200
+"""So many services an incident names at most: a row that every alert reads must not grow without end."""
+
 _RECURRING = frozenset({"alertmanager"})
 """Systems that name a later trouble as an earlier one: the group of alerts, not the trouble."""
 
@@ -115,7 +118,7 @@ def joined(incident: Desked, alarm: Alarm, placed: Placed) -> Desked:
         update={
             "joined": incident.joined + 1,
             "last_alert_at": max(incident.last_alert_at, alarm.at),
-            "services": services,
+            "services": services[:MOST_SERVICES],
             "refs": {**alarm.refs, **incident.refs},
             "resolved_at": None,
             "again": incident.again or placed.again,
@@ -145,7 +148,11 @@ def _same(alarm: Alarm, incident: Desked, rules: Rules) -> bool:
         if system not in _RECURRING:
             return True
         fires_since = alarm.started_at or alarm.at
-        recent = incident.state in LIVE and alarm.at - incident.last_alert_at <= rules.window
+        live = incident.state in LIVE
+        # What was decided was decided of the services it named: another one in the group is new trouble.
+        if not live and set(alarm.services) - set(alerting(incident)):
+            continue
+        recent = live and alarm.at - incident.last_alert_at <= rules.window
         if recent or fires_since <= incident.last_alert_at:
             return True
     return False

@@ -72,7 +72,7 @@ def _put_off(station: Station, lease: Lease, error: Exception) -> None:
     """
     now, why = station.now(), f"{type(error).__name__}: {error}"[:300]
     # An investigation gives itself up, and what the store made fail is not the job's fault.
-    patient = isinstance(error, OSError) or lease.job.kind is JobKind.INVESTIGATE
+    patient = isinstance(error.__cause__ or error, OSError) or lease.job.kind is JobKind.INVESTIGATE
     try:
         with station.desk.begin() as within:
             if patient or lease.job.attempts < _TRIES:
@@ -91,7 +91,9 @@ def _excused(within: Transaction, lease: Lease, now: datetime) -> None:
     if lease.job.kind not in (JobKind.HANDLE, JobKind.DECIDE):
         return
     delivery = within.inbox.read(lease.job.subject)
-    way = delivery.body.get("back") if delivery is not None else None
+    if delivery is None or not delivery.kind.value.startswith("slack"):
+        return
+    way = delivery.body.get("back")
     if isinstance(way, dict):
         payload = Back.model_validate(way).payload(
             "That could not be done: an error inside. Please try again."

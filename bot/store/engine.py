@@ -63,6 +63,7 @@ class Database:
 
     def __init__(self, engine: Engine, path: Path | None) -> None:
         self.path = path
+        self._file = None if path is None else _identity(path)
         self._engine = engine
         self._writes = engine.execution_options(writes=True)
         self._durable = engine.execution_options(writes=True, durable=True)
@@ -92,6 +93,7 @@ class Database:
         lost to one, though never half of them.
         """
         engine = self._durable if durable else self._writes
+        self._still_there()
         with self._in_turn(), _told(), engine.begin() as connection:
             yield connection
 
@@ -120,6 +122,14 @@ class Database:
         """Give the connections back."""
         self._engine.dispose()
 
+    def _still_there(self) -> None:
+        """Refuse to write into a file that has lost its name: nobody could ever read it again."""
+        if self.path is not None and _identity(self.path) != self._file:
+            raise OSError(
+                errno.ENOENT,
+                f"the store {self.path} was moved, removed or replaced: start this process again",
+            )
+
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
         if not self.embedded:
@@ -131,6 +141,15 @@ class Database:
             yield
         finally:
             self._turn.release()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands there, None for none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> bool:

@@ -58,6 +58,8 @@ def erase_before(database: Database, before: datetime, why: str, now: datetime) 
         came_in = and_(deliveries.c.received_at < before, deliveries.c.key.not_in(busy))
         connection.execute(deliveries.update().where(came_in).values(body=None))
         connection.execute(changes.delete().where(changes.c.told_at < before))
+        said = and_(messages.c.incident == "", messages.c.put_at < before.timestamp())
+        _erase_messages(connection, said)
         told: dict[str, JsonValue] = {"before": written(before), "why": why}
         number = _erase_bodies(connection, audit.c.at < written(before), "", told, now)
     _forget_the_log(database)
@@ -91,6 +93,9 @@ def erase_incident(database: Database, incident: str, why: str, now: datetime) -
         _erase_threads(connection, [name])
         keys = list(deliveries_of(connection, name))
         connection.execute(deliveries.update().where(deliveries.c.key.in_(keys)).values(body=None))
+        # What people were told before anybody looked for the incident is kept under no incident's name.
+        told = [f"{way}:{key}" for way in ("said", "answer", "excuse") for key in keys]
+        _erase_messages(connection, messages.c.key.in_(told))
         number = _erase_bodies(connection, known, name, {"why": why}, now)
     _forget_the_log(database)
     return number
@@ -107,15 +112,20 @@ def _erase_incident(connection: Connection, number: int, incident: Desked) -> No
     )  # fmt: skip
     update = incidents.update().where(incidents.c.n == number)
     connection.execute(update.values(state=state.value, body=kept.model_dump_json()))
-    sent = messages.update().where(messages.c.incident == incident.id)
-    connection.execute(sent.values(payload=None))
-    connection.execute(sent.where(messages.c.state == "waiting").values(state="dead", why="erased"))
+    _erase_messages(connection, messages.c.incident == incident.id)
     rounds = or_(
         investigations.c.thread.in_([incident.thread, incident.id]),
         investigations.c.thread.startswith(f"{incident.id}.", autoescape=True),
     )
     threads = connection.execute(select(investigations.c.thread).where(rounds)).scalars().all()
     _erase_threads(connection, threads)
+
+
+def _erase_messages(connection: Connection, which: ColumnElement[bool]) -> None:
+    """What was to be said; whatever still waits is not sent any more."""
+    said = messages.update().where(which)
+    connection.execute(said.values(payload=None))
+    connection.execute(said.where(messages.c.state == "waiting").values(state="dead", why="erased"))
 
 
 def _threads_before(connection: Connection, before: datetime) -> Sequence[str]:

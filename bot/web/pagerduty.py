@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 PATH = "/webhooks/pagerduty"
 MOST_BYTES = 2 * 1024 * 1024
+_PEOPLE = frozenset({"user", "user_reference"})
 _ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,127}", re.ASCII)
 
 
@@ -70,7 +71,7 @@ class PagerDutyReader:
             return "PagerDuty's test event arrived, and its signature is right"
         if not isinstance(kind, str) or kind not in PAGERDUTY_EVENTS:
             return f"no use for events of the type {one_line(str(kind), 60)}"
-        clean = keepable({"event": dict(event)})
+        clean = _nameless(keepable({"event": dict(event)}))
         assert isinstance(clean, dict)
         key = f"pagerduty:{_name(event.get('id'), named, body)}"
         return Delivery(key=key, kind=DeliveryKind.PAGERDUTY, received_at=self._now(), body=clean)
@@ -86,6 +87,17 @@ def _name(event: JsonValue, webhook: str, body: bytes) -> str:
         if isinstance(each, str) and _ID.fullmatch(each):
             return each
     return hashlib.sha256(body).hexdigest()
+
+
+def _nameless(value: JsonValue) -> JsonValue:
+    """The event without who is on duty: people's names are no evidence. Called on what is not deep."""
+    if isinstance(value, list):
+        return [_nameless(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("type") in _PEOPLE:
+        return {name: each for name, each in value.items() if name in ("id", "type")}
+    return {name: _nameless(each) for name, each in value.items()}
 
 
 def _object(value: JsonValue) -> dict[str, JsonValue]:

@@ -5,6 +5,7 @@ import pytest
 
 from bot import alerts
 from bot.errors import BadInputError
+from bot.safetext import one_line
 from playbooks.model import Symptom
 
 NOW = datetime(2026, 6, 18, 15, 6, tzinfo=UTC)
@@ -151,3 +152,22 @@ def test_an_alert_is_kept_without_its_secrets_and_byte_for_byte_where_it_has_non
 @pytest.mark.parametrize("payload", [None, b"no json", b"[" * 100_000])
 def test_what_is_no_alert_is_left_to_be_refused(payload: bytes | None) -> None:
     assert alerts.without_secrets(payload) is payload
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "\x1b[32mpassword\x1b[0m=\x1b[33mhunter2secret\x1b[0m",
+        "pass\u200bword=hunter2secret",
+        "AKIA\u00adABCDEFGHIJKLMNOP",
+    ],
+    ids=["colours", "zero-width", "soft hyphen"],
+)
+def test_a_secret_that_hides_behind_what_is_not_shown_is_not_kept(hidden: str) -> None:
+    clean = alerts.keepable({"title": hidden, "pass\u200bword": "hunter2secret"})
+    assert isinstance(clean, dict)
+    shown = one_line(str(clean["title"]))
+    assert "hunter2secret" not in str(clean)
+    assert "ABCDEFGHIJKLMNOP" not in shown
+    plain = {"title": "\x1b[1mcheckout\x1b[0m is slow"}
+    assert alerts.keepable(dict(plain)) == plain, "what holds no secret is kept as it came"

@@ -184,9 +184,60 @@ def test_a_click_is_kept_and_becomes_work_and_asking_again_another_investigation
     click = person(DeliveryKind.SLACK_ACTION, decision="confirm", incident=incident.id, weighing="w")
     counter.take(click)
     assert counter.jobs(JobKind.DECIDE) == [click.key]
-    counter.put(counter.only(), state=IncidentState.CLOSED, rounds=1)
+    counter.put(counter.only(), state=IncidentState.AWAITING_CONFIRMATION, rounds=1)
     counter.take(person(DeliveryKind.SLACK_ACTION, decision="ask_again", incident=incident.id))
     assert (counter.only().state, counter.only().again) == (IncidentState.OPEN, True)
+
+
+@pytest.mark.parametrize("state", [IncidentState.CLOSED, IncidentState.CANCELLED])
+def test_asking_again_from_an_old_card_does_not_undo_what_was_decided(
+    counter: Counter, state: IncidentState
+) -> None:
+    counter.take(pagerduty("incident.triggered"))
+    counter.jobs(JobKind.INVESTIGATE)
+    counter.put(counter.only(), state=state)
+    counter.take(person(DeliveryKind.SLACK_ACTION, decision="ask_again", incident="INC-1"))
+    assert counter.only().state is state
+    assert counter.jobs(JobKind.INVESTIGATE) == []
+    (told,) = counter.said()
+    assert f"INC-1 is {state.value} already" in str(told["text"])
+
+
+def test_an_incident_that_its_pager_reopens_after_it_was_decided_is_investigated_anew(
+    counter: Counter,
+) -> None:
+    counter.take(pagerduty("incident.triggered"), pagerduty("incident.resolved"))
+    counter.jobs(JobKind.INVESTIGATE)
+    counter.put(counter.only(), state=IncidentState.CLOSED, rounds=1)
+    counter.take(pagerduty("incident.reopened", after=7200))
+    reopened = counter.only()
+    assert (reopened.state, reopened.again, reopened.resolved_at) == (IncidentState.OPEN, True, None)
+    with counter.desk.begin() as within:
+        assert not within.jobs.put(JobKind.INVESTIGATE, "INC-1", NOW, "checkout"), "it is begun once more"
+
+
+def test_a_service_that_joins_a_decided_group_is_an_incident_of_its_own(counter: Counter) -> None:
+    counter.take(alertmanager("checkout"))
+    counter.put(counter.only(), state=IncidentState.CLOSED)
+    counter.take(alertmanager("checkout", after=7200))
+    assert counter.only().joined == 2, "the same trouble, repeated, is no new one"
+    counter.take(alertmanager("checkout", "search", after=7260))
+    new, old = counter.incidents()
+    assert (new.service, new.state, new.title) == ("search", IncidentState.OPEN, "p99 of search is high")
+    assert (old.state, old.services) == (IncidentState.CLOSED, ("checkout",))
+
+
+def test_an_incident_that_names_ever_more_services_and_labels_does_not_grow_without_end(
+    counter: Counter,
+) -> None:
+    crowded: dict[str, JsonValue] = {f"l{n}": "x" for n in range(500)}
+    for n in range(4):
+        told = alertmanager(*(f"svc-{n}-{k}" for k in range(100)))
+        counter.take(told.model_copy(update={"body": {**told.body, "commonLabels": crowded}}))
+    incident = counter.only()
+    assert incident.joined == 4
+    assert len(incident.services) <= 200
+    assert len(incident.labels) <= 400
 
 
 def test_a_delivery_that_cannot_be_understood_changes_nothing_and_raises_nothing(counter: Counter) -> None:

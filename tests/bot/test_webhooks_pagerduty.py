@@ -248,13 +248,15 @@ def test_no_secret_and_no_address_of_a_payload_reaches_the_store(web: Web, clien
     token = "ghp_" + "a1B2c3" * 6
     told = event(
         title=f"login fails with password=hunter2 and {token}",
-        assignees=[{"summary": "Ann", "email": "ann@shop.example"}],
+        assignees=[
+            {"id": "PU1", "type": "user_reference", "summary": "Ann Onymous", "email": "ann@shop.example"}
+        ],
         body={"details": {"db_password": "tiger5", "curl": "-H 'Authorization: Bearer abcdef.123456789'"}},
     )
     post(client, json.dumps(told).encode())
     assert len(web.kept()) == 1
     stored = web.everything()
-    words = (b"hunter2", token.encode(), b"ann@", b"tiger5", b"abcdef.1234", SECRETS[0].encode())
+    words = (b"hunter2", token.encode(), b"ann@", b"Onymous", b"tiger5", b"abcdef.1234", SECRETS[0].encode())
     assert [word for word in words if word in stored] == []
 
 

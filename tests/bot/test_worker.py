@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from bot import investigating
+from bot import investigating, worker
 from bot.answering import decision_of
 from bot.desk import Delivery, DeliveryKind, IncidentState, JobKind
 from bot.investigating import MOST_ATTEMPTS
@@ -254,8 +254,6 @@ def test_an_answer_whose_worker_died_before_it_could_say_so_is_shown_by_the_next
 def test_asking_again_investigates_anew_at_a_new_moment(one: Post) -> None:
     one.take(page())
     one.work()
-    one.take(click("confirm", weighing=weighing(one), proposal=first(one)))
-    one.work()
     before = one.incident().thread
     one.clock.move(minutes=1)
     one.take(click("ask_again"))
@@ -361,3 +359,34 @@ def test_a_callee_that_alerts_while_its_caller_is_looked_into_has_it_done_once_m
     assert (incident.rounds, incident.joined, incident.services) == (2, 4, ("checkout", "payments"))
     assert [each["event"] for each in one.wrote("incident")].count("proposed") == 2
     assert incident.state is IncidentState.AWAITING_CONFIRMATION
+
+
+def test_who_asked_for_what_could_not_be_done_is_told_so(one: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(worker, "handle", broken)
+    paged = page()
+    paged = paged.model_copy(update={"body": {**paged.body, "back": {"forged": "by a stranger"}}})
+    one.take(asked("show", incident="INC-1"), paged)
+    for _ in range(6):
+        one.work(JobKind.HANDLE)
+        one.clock.move(seconds=60)
+    (told,) = [each.payload for each in one.send() if each.operation == "slack.respond"]
+    assert "could not be done" in str(told["text"])
+    assert told["user"] == "U1"
+    assert len([each for each in one.wrote("incident") if each["event"] == "given up"]) == 2
+
+
+def test_a_store_that_fails_for_long_costs_no_delivery(one: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("the store cannot be used: database or disk is full")
+
+    one.take(page())
+    with monkeypatch.context() as within:
+        within.setattr(worker, "handle", full)
+        for _ in range(8):
+            one.work(JobKind.HANDLE)
+            one.clock.move(seconds=60)
+    one.work(JobKind.HANDLE)
+    assert one.incident().service == "checkout"

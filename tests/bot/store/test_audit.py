@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 from sqlalchemy import select, text
 
 from bot.cli import run
@@ -269,3 +270,30 @@ def test_the_command_says_whether_the_chain_holds_by_its_exit_code(
     assert run(["audit", "erase", *store]) == 2
     assert run(["audit", "verify", "--store", str(tmp_path / "none.db")]) == 2
     assert not (tmp_path / "none.db").exists()
+
+
+def test_what_people_were_told_outside_of_incidents_is_erased_too(desk: StoredDesk) -> None:
+    payload: dict[str, JsonValue] = {"user": PERSON, "text": "No service is called so."}
+    with desk.begin() as within:
+        within.outbox.put(Message(key="said:a", incident="", operation="slack.respond", payload=payload), NOW)
+    later = NOW + timedelta(days=1)
+    desk.erase(NOW, "retention", later)
+    with desk.database.reading() as connection:
+        assert PERSON in str(connection.execute(select(messages.c.payload)).scalars().all())
+    desk.erase(later, "retention", later)
+    assert desk.outgoing(("slack.respond",), later, 60) is None
+    with desk.database.reading() as connection:
+        assert connection.execute(select(messages.c.payload)).scalars().all() == [None]
+
+
+def test_erasing_an_incident_erases_what_people_were_told_when_they_clicked_on_it(desk: StoredDesk) -> None:
+    opened = incident_of(desk)
+    payload: dict[str, JsonValue] = {"user": PERSON, "text": "Only members may answer here."}
+    with desk.begin() as within:
+        refused: dict[str, JsonValue] = {"delivery": "slack:t1", "by": PERSON, "refused": "Only members"}
+        within.audit.append(AuditKind.CLICK, opened.id, refused, NOW)
+        told = Message(key="said:slack:t1", incident="", operation="slack.respond", payload=payload)
+        within.outbox.put(told, NOW)
+    erase_incident(desk.database, opened.id, "asked to", NOW)
+    with desk.database.reading() as connection:
+        assert PERSON not in str(connection.execute(select(messages.c.payload)).scalars().all())

@@ -272,9 +272,26 @@ def test_a_store_that_one_process_opens_twice_keeps_its_log_when_another_process
     StoredDesk(path).close()  # as the source of told changes does beside the desk
     with serving.begin() as within:
         assert within.inbox.keep(DELIVERY)
-    beside = f"import sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('SELECT * FROM sqlite_master'); c.close()"
+    beside = (
+        f"import sqlite3; c = sqlite3.connect({str(path)!r}); "
+        "c.execute('SELECT * FROM sqlite_master'); c.close()"
+    )
     subprocess.run([sys.executable, "-c", beside], check=True)
     assert Path(f"{path}-wal").exists()
     with serving.begin() as within:
         assert not within.inbox.keep(DELIVERY)
     serving.close()
+
+
+def test_a_store_whose_file_was_moved_or_replaced_takes_nothing_that_nobody_could_read_again(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "store.db"
+    desk = StoredDesk(path)
+    assert desk.usable()
+    path.rename(tmp_path / "moved.db")
+    with pytest.raises(OSError, match="was moved, removed or replaced"), desk.begin():
+        pass
+    StoredDesk(path).close()
+    assert not desk.usable(), "another file stands there now"
+    desk.close()
