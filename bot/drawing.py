@@ -114,15 +114,20 @@ def beside(voice: Voice, view: CardView) -> list[Message]:
             )
             for n, each in enumerate(thread(view), start=1)
         ]
-    if voice.noting(incident) and view.result is not None:
-        from bot.pagerduty.note import note
+    note = noted(voice, view)
+    return [*messages, note] if note is not None else messages
 
-        messages.append(
-            Message(
-                key=f"note:{incident.id}:{view.weighing}",
-                incident=incident.id,
-                operation="pagerduty.note",
-                payload={"incident": incident.refs["pagerduty"], "content": note(view)},
-            )
-        )
-    return messages
+
+def noted(voice: Voice, view: CardView) -> Message | None:
+    """The note for the pager, where it is told: once a weighing, however often it is put."""
+    incident = view.incident
+    if not voice.noting(incident) or view.result is None:
+        return None
+    from bot.pagerduty.note import note
+
+    return Message(
+        key=f"note:{incident.id}:{view.weighing}",
+        incident=incident.id,
+        operation="pagerduty.note",
+        payload={"incident": incident.refs["pagerduty"], "content": note(view)},
+    )

@@ -308,7 +308,7 @@ def _told(said: str, chosen: configuration.Configuration, fields: ServeFields, w
     storms = fields.storms
     yield (
         f"investigations at once: {storms.concurrent}, of one service {storms.per_service}; alerts fold "
-        f"within {storms.window.total_seconds():.0f} s and {storms.neighbours} calls"
+        f"within {storms.window.total_seconds():.0f} s, and within {storms.neighbours} steps of the call graph"
     )
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from bot import drawing
 from bot.answering import answer
-from bot.desk import AuditKind, IncidentState, JobKind, Lease, LostLeaseError, Transaction
+from bot.desk import LIVE, AuditKind, IncidentState, JobKind, Lease, LostLeaseError, Transaction
 from bot.handling import TooEarlyError, handle, respond
 from bot.investigating import investigate
 from bot.picturing import picture
@@ -133,12 +133,15 @@ def _show(station: Station, lease: Lease) -> None:
             within.jobs.again(lease, now + wait, "it was drawn a moment ago")
         return
     view = station.view(desked)
+    late = drawing.noted(station.voice, view)  # of a pager that joined what was found out already
     with station.desk.begin() as within:
         within.jobs.held(lease)
         if within.incidents.get(desked.id) != desked:  # it changed while it was read: draw what it is now
             within.jobs.again(lease, now, "changed meanwhile")
             return
         drawing.draw(within, station.voice, view, now)
+        if late is not None and desked.state in LIVE:
+            within.outbox.put(late, now)
         within.jobs.done(lease)
 
 

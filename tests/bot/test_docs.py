@@ -7,6 +7,7 @@ import pytest
 import typer
 
 from bot.cli import app
+from bot.web.measures import Measures
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
@@ -53,3 +54,13 @@ def test_every_subcommand_and_its_options_are_documented() -> None:
         assert f"firstcause {name}" in text, name
         options = [option for parameter in command.params for option in parameter.opts]
         assert all(option in text for option in options if option.startswith("--")), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_every_metric_of_our_own_that_is_named_is_exported(document: Path) -> None:
+    named = set(re.findall(r"`(firstcause_[a-z_]+[a-z])(?=[`{ ])", document.read_text(encoding="utf-8")))
+    measures = Measures("test")
+    measures.slack(lambda: True)
+    counts = dict.fromkeys(("jobs_oldest_seconds", "messages_oldest_seconds", "messages_dead"), 0.0)
+    exported = re.findall(r"^# TYPE (\w+)", measures.exposition(counts).decode(), re.MULTILINE)
+    assert named <= set(exported)

@@ -18,6 +18,7 @@ from bot.worker import do
 from connectors.contract import Question
 from graph.record import weighing_bytes, weighing_id
 from playbooks.callgraph import call_graph
+from tests.bot import pagers
 from tests.bot.stations import NOW, Post, click, page, post
 
 LONG = JobKind.INVESTIGATE
@@ -83,6 +84,28 @@ def test_a_page_becomes_a_card_with_the_cause_and_one_note(one: Post) -> None:
     one.work()
     assert one.incident().place["ts"]
     assert [each["event"] for each in one.wrote("incident")] == ["opened", "investigating", "proposed"]
+
+
+def test_a_page_that_joins_what_was_found_out_already_gets_its_note_too(one: Post) -> None:
+    told = pagers.alertmanager("checkout").model_copy(update={"received_at": NOW})
+    one.take(told)
+    one.work()
+    assert not [each for each in one.send() if each.operation == "pagerduty.note"]
+    one.clock.move(seconds=5)
+    one.take(page())
+    one.work()
+    one.clock.move(seconds=5)
+    one.work()
+    events = [each["event"] for each in one.wrote("incident")]
+    assert events == ["opened", "investigating", "proposed", "joined"]
+    notes = [each for each in one.send() if each.operation == "pagerduty.note"]
+    assert [each.payload["incident"] for each in notes] == ["Q1"]
+    one.clock.move(seconds=5)
+    one.take(page(event="incident.priority_updated"))
+    one.work()
+    one.clock.move(seconds=5)
+    one.work()
+    assert not [each for each in one.send() if each.operation == "pagerduty.note"]
 
 
 def test_a_worker_that_dies_is_followed_by_another_that_asks_nothing_twice(one: Post, tmp_path: Path) -> None:
