@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, or_, select
 from bot.desk import AuditKind
 from bot.store.chain import GENESIS, Entry
 from bot.store.engine import Database
-from bot.store.tables import audit, audit_bodies, audit_head
+from bot.store.tables import audit, audit_bodies, audit_head, deliveries
 from connectors.contract import digest
 
 _AT_ONCE = 1000
@@ -87,6 +87,7 @@ def verify(database: Database, head: str | None = None) -> Verified:
                 number = row.seq if row.seq == walk.seq + 1 else walk.seq + 1
                 return Verified(walk.seq, walk.previous, len(walk.gone), number, why)
         end = connection.execute(select(audit_head)).one_or_none()
+        exchanged = _exchanged(connection)
     result = Verified(walk.seq, walk.previous, len(walk.gone))
     if (number := walk.unexplained()) is not None:
         return _broken(result, number, "its body is gone, and no entry says that it was erased")
@@ -96,7 +97,25 @@ def verify(database: Database, head: str | None = None) -> Verified:
         return _broken(
             result, walk.seq + 1, "no entry has the hash of --head: the chain was cut or rewritten"
         )
+    if exchanged is not None:
+        return _broken(result, exchanged, "the delivery that it tells of was changed or removed since")
     return result
+
+
+def _exchanged(connection: Connection) -> int | None:
+    """The first entry of a delivery that the store no longer holds as it came in, unless it was erased."""
+    came_in = _ENTRIES.where(audit.c.kind == AuditKind.DELIVERY.value, audit_bodies.c.body.is_not(None))
+    told: dict[str, tuple[int, str]] = {}
+    for row in _rows(connection, came_in):
+        said = json.loads(row.body)
+        if "sha256" in said:
+            told[said["key"]] = row.seq, said["sha256"]
+    wrong: list[int] = []
+    for row in _rows(connection, select(deliveries.c.key, deliveries.c.body)):
+        seq, sha256 = told.pop(row.key, (0, ""))
+        if seq and row.body is not None and digest(row.body.encode()) != sha256:
+            wrong.append(seq)
+    return min([*wrong, *(seq for seq, _ in told.values())], default=None)
 
 
 def _broken(result: Verified, number: int, why: str) -> Verified:

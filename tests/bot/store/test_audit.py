@@ -297,3 +297,15 @@ def test_erasing_an_incident_erases_what_people_were_told_when_they_clicked_on_i
     erase_incident(desk.database, opened.id, "asked to", NOW)
     with desk.database.reading() as connection:
         assert PERSON not in str(connection.execute(select(messages.c.payload)).scalars().all())
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE deliveries SET body = '{}'", "DELETE FROM deliveries"], ids=["changed", "removed"]
+)
+def test_what_came_in_cannot_be_exchanged_without_the_audit_telling(desk: StoredDesk, statement: str) -> None:
+    incident_of(desk)
+    assert verify(desk.database).broken is None
+    with desk.database.writing() as connection:
+        connection.execute(text(statement))
+    found = verify(desk.database)
+    assert (found.broken, "delivery" in found.why) == (1, True)
