@@ -307,8 +307,9 @@ def _told(said: str, chosen: configuration.Configuration, fields: ServeFields, w
         yield f"notes in PagerDuty: {'yes' if fields.pagerduty.notes else 'no'}"
     storms = fields.storms
     yield (
-        f"investigations at once: {storms.concurrent}, of one service {storms.per_service}; alerts fold "
-        f"within {storms.window.total_seconds():.0f} s, and within {storms.neighbours} steps of the call graph"
+        f"investigations at once: {storms.concurrent}, of one service {storms.per_service}; alerts "
+        f"fold within {storms.window.total_seconds():.0f} s, and within "
+        f"{storms.neighbours} steps of the call graph"
     )
 
 
