@@ -16,6 +16,7 @@ from playbooks.migrations import judge_migrations, known_schema
 from playbooks.observations import Observations
 from playbooks.plans import judge_plans
 from playbooks.statement_load import StatementSpans, judge_statement_spans, judge_statements
+from playbooks.statement_work import judge_work
 from playbooks.tables import judge_tables, large_tables
 
 __all__ = ["Scene", "StatementSpans", "judge_database"]
@@ -49,6 +50,7 @@ def judge_database(
     return (
         *judge_statements(observations, scene),
         by_spans,
+        *judge_work(observations, scene),
         *judge_tables(observations, scene, _calls_factor(observations, scene)),
         *judge_indexes(case, scene),
         *judge_migrations(observations, case, scene),

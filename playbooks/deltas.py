@@ -30,11 +30,15 @@ ONSET_TOLERANCE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class StatementRate:
-    """One statement in one interval: calls and milliseconds of execution a second."""
+    """One statement in one interval: calls and milliseconds of execution a second.
+
+    `counted`: calls in the interval. `blocks`: shared buffers that a call touched, 0 where unknown.
+    """
 
     calls: float
     time_ms: float
     counted: float
+    blocks: float = 0.0
 
     @property
     def mean_ms(self) -> float:
@@ -181,7 +185,12 @@ def _rate(
     start = by_id[bounds[0]].get(queryid)
     calls = _gain(start.calls if start else 0.0, end.calls)
     time_ms = _gain(start.total_exec_time_ms if start else 0.0, end.total_exec_time_ms)
-    return StatementRate(calls / seconds, time_ms / seconds, calls)
+    blocks = _gain(_blocks(start) if start else 0.0, _blocks(end)) / calls if calls > 0 else 0.0
+    return StatementRate(calls / seconds, time_ms / seconds, calls, blocks)
+
+
+def _blocks(statement: Statement) -> float:
+    return statement.shared_blks_hit + statement.shared_blks_read
 
 
 def _changes(
@@ -213,7 +222,9 @@ def _lifetime(
         return seconds
     after = {q: _rate(by_id, (0, 1), q, seconds) for q in by_id[1]}
     before = {
-        q: StatementRate(after[q].calls, after[q].calls * s.total_exec_time_ms / s.calls, s.calls)
+        q: StatementRate(
+            after[q].calls, after[q].calls * s.total_exec_time_ms / s.calls, s.calls, _blocks(s) / s.calls
+        )
         for q, s in by_id[0].items()
         if s.calls > 0 and q in after
     }
@@ -253,7 +264,8 @@ def _rest(total: Statement, rate: StatementRate, since: float) -> StatementRate 
         return StatementRate(0.0, 0.0, 0.0)
     if calls < ENOUGH * expected or time_ms <= 0:
         return None
-    return StatementRate(rate.calls, rate.calls * time_ms / calls, calls)
+    blocks = max(0.0, _blocks(total) - rate.blocks * expected) / calls
+    return StatementRate(rate.calls, rate.calls * time_ms / calls, calls, blocks)
 
 
 def table_changes(snapshots: TableSnapshots, onset: datetime | None) -> tuple[TableChange, ...] | str:

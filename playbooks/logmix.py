@@ -99,6 +99,11 @@ def _served(spans: SpanSet | None, split: float) -> _Sides:
     return units
 
 
+def is_severe(record: LogRecord) -> bool:
+    """Whether its writer called it an error or worse."""
+    return record.severity.upper() in _SEVERE
+
+
 def statement(record: LogRecord) -> str:
     """What wrote the record: its logger where known, else its masked message."""
     return record.logger or pattern(record.body)
@@ -118,7 +123,7 @@ def _tally(logs: LogSet, spans: SpanSet | None, split: float) -> list[StatementS
         unit = _unit(record)
         units[context][side].add(unit)
         seen[key][side].add(unit)
-        severe[key] |= record.severity.upper() in _SEVERE
+        severe[key] |= is_severe(record)
         if side:
             first[key] = min(record.at, first.get(key, record.at))
     shifts = []

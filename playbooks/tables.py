@@ -18,6 +18,8 @@ LARGE_ROWS = 10_000.0
 LEAST_READ = 5_000.0
 """Rows a second that sequential scans must read to matter at all."""
 MORE = 3.0
+STALE_PART = 0.5
+"""Rows changed since the last ANALYZE as a part of all, from which plans rest on fiction."""
 
 
 def large_tables(observations: Observations, database: str | None) -> dict[str, Table]:
@@ -111,7 +113,8 @@ def _no_scans(
     return finding(ruling, scene, [cite(observed.reading, text)])
 
 
-def _stale_part(table: Table) -> float:
+def stale_part(table: Table) -> float:
+    """Rows changed since the last ANALYZE as a part of the live ones."""
     return table.n_mod_since_analyze / max(table.live_rows, 1.0)
 
 
@@ -121,21 +124,21 @@ def _stale(observed: Observed[TableSnapshots], scene: Scene) -> DetailedFinding:
     large = [t for t in latest.tables if max(t.live_rows, t.n_mod_since_analyze) >= LARGE_ROWS]
     if not large:
         return unknown("statistics_stale", "no table is large enough for its statistics to matter", scene)
-    worst = max(large, key=lambda t: (_stale_part(t), t.table))
+    worst = max(large, key=lambda t: (stale_part(t), t.table))
     when = f"{worst.last_analyze:%Y-%m-%d %H:%M}" if worst.last_analyze else "unknown"
     text = (
         f"{worst.table}: {number(worst.n_mod_since_analyze)} rows changed since the last analyze ({when}) "
         f"of {number(worst.live_rows)}"
     )
-    part = _stale_part(worst)
-    if 0.25 <= part < 0.5:
+    part = stale_part(worst)
+    if STALE_PART / 2 <= part < STALE_PART:
         return unknown("statistics_stale", f"no clear answer: {text}", scene)
-    stale = part >= 0.5
+    stale = part >= STALE_PART
     ruling = Ruling(
         judge="statistics_stale",
         state="yes" if stale else "no",
         why=text if stale else f"the planner's statistics are fresh; the least fresh: {text}",
-        strength=3.0 + 1.5 * math.log2(part / 0.5) if stale else 4.0,
+        strength=3.0 + 1.5 * math.log2(part / STALE_PART) if stale else 4.0,
         entity=Entity(kind="table", name=worst.table) if stale else None,
     )
     return finding(ruling, scene, [cite(observed.reading, text)], table_facts(worst) if stale else None)

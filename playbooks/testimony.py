@@ -15,7 +15,7 @@ from connectors.answers import Answer, LogSet, PatternCounts, SeriesSet, SpanSet
 from connectors.contract import Reading, digest
 from playbooks.facts import short
 from playbooks.lift import findings
-from playbooks.logmix import pattern
+from playbooks.logmix import is_severe, pattern
 from playbooks.messages import Message
 from playbooks.model import Evidence, Finding
 from playbooks.moves import Move
@@ -267,7 +267,23 @@ def messages(desk: Desk, service: str) -> tuple[Message, ...] | None:
             usual = shift.before * max(shift.of_during, 1) / max(shift.of_before, 1)
             text = bodies.get(shift.statement, shift.statement)
             found.append(Message(text, usual, float(shift.during)))
+    onset = desk.suspects.measured.symptom.onset_low
+    if lines is not None and isinstance(lines.answer, LogSet) and onset is not None:
+        found.extend(error_messages(lines.answer, service, onset))
     return tuple(found)
+
+
+def error_messages(logs: LogSet, service: str, onset: float) -> list[Message]:
+    """The service's errors by message: where one logger writes all, its name says nothing of the words."""
+    times = [record.at for record in logs.records]
+    if not times or not min(times) < onset < max(times):
+        return []
+    expected = (max(times) - onset) / (onset - min(times))
+    counts: dict[str, list[float]] = {}
+    for record in logs.records:
+        if record.service == service and record.logger and is_severe(record):
+            counts.setdefault(pattern(record.body), [0.0, 0.0])[record.at >= onset] += 1
+    return [Message(text, before * expected, since) for text, (before, since) in sorted(counts.items())]
 
 
 def _bodies(reading: Reading | None, service: str) -> dict[str, str]:

@@ -175,3 +175,47 @@ def test_in_alembic_the_deployed_revision_that_creates_the_index_was_never_run()
     )
     assert "orders_open_created_at_idx" in valid("missing-index-alembic")[-1]  # what 0006 created
     assert "payments_reference_idx" not in valid("missing-index-alembic")[-1]
+
+
+def work(case: str, start: str) -> tuple[float, float]:
+    """Blocks that a call of the statement touches: until the fault, and from then to the alert."""
+    told = [
+        max((row for row in answer if row["query"].strip().startswith(start)), key=lambda row: row["calls"])
+        for answer in answers(case, "statement_statistics")
+    ]
+    (calls, total), (all_calls, all_total) = (
+        (row["calls"], row["shared_blks_hit"] + row["shared_blks_read"]) for row in told
+    )
+    return total / calls, (all_total - total) / (all_calls - calls)
+
+
+def test_in_busy_database_calls_take_longer_and_do_the_work_they_always_did() -> None:
+    heaviest = "SELECT product_id, sum(quantity)"
+    before, since = mean_ms("busy-database", heaviest)
+    assert since > 1.5 * before
+    before, since = work("busy-database", heaviest)
+    assert since == pytest.approx(before, rel=0.15)
+    name = 'service:http_server_requests:rate1m{namespace="shop",service="gateway"}'
+    at, values = series(INCIDENTS / "busy-database", name)
+    now = moment(manifest(INCIDENTS / "busy-database")["incident"]["at"])
+    assert np.nanmax(values[at <= now]) > 2 * np.nanmedian(values[at <= now])
+
+
+def test_in_plan_flip_the_statement_reads_a_thousand_times_as_much_on_stale_statistics() -> None:
+    case = "plan-flip-after-bulk-load"
+    before, since = work(
+        case, "SELECT id, status, total_cents, created_at::text FROM orders\nWHERE customer_id = $1 AND"
+    )
+    assert since > 1_000 * before
+    (orders,) = [row for row in answers(case, "table_statistics")[1] if row["table"] == "orders"]
+    assert orders["n_mod_since_analyze"] > 0.5 * orders["live_rows"]
+
+
+def test_in_sequence_end_the_last_value_is_reached_between_the_two_snapshots() -> None:
+    told = [
+        item["answer"]["keys"]
+        for item in lines(INCIDENTS / "sequence-end" / "readings.jsonl")
+        if item["question"] == "keys_left"
+    ]
+    before, now = (next(key for key in keys if key["table"] == "receipts") for keys in told)
+    assert before["last_value"] < before["largest"] == now["last_value"] == 2_147_483_647

@@ -30,8 +30,8 @@ OTHER_JUDGES = frozenset(
     index_in_no_migration index_invalid index_missing index_promised_absent keys_exhausted
     lock_chain lock_waits migration_locks no_fault node_moved_together node_pressure old_transaction
     pod_crash_loop pod_evicted pod_oom_killed pod_restarted pod_unschedulable probe_failures
-    provider_status queue_consumer_slow queue_lag recovered replicas_at_most replication_behind
-    sequential_scans settings_reloaded statement_more_calls statement_new statement_slower
+    provider_status queue_consumer_slow queue_lag recovered replicas_at_most plan_flipped replication_behind
+    sequential_scans settings_reloaded statement_more_calls statement_new statement_same_work statement_slower
     statement_spans_slower statements_slower_alike statistics_stale vacuum_behind
     """.split()
 )

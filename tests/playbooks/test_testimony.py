@@ -5,14 +5,16 @@ import re
 import numpy as np
 import pytest
 
-from connectors.answers import PatternCount, PatternCounts, SeriesSet
+from connectors.answers import LogRecord, LogSet, PatternCount, PatternCounts, SeriesSet
 from connectors.contract import Reading, digest
 from connectors.questions import LogPatterns
+from playbooks.messages import judge_messages
 from playbooks.model import Finding
 from playbooks.observations import Observations
 from playbooks.suspects import examine
-from playbooks.testimony import Desk, about
+from playbooks.testimony import Desk, about, error_messages
 from tests.playbooks.judged import CALM, NOW, Shop, Trouble, read
+from tests.playbooks.test_database_kit import SCENE as DATABASE_SCENE
 
 EVERYTHING = "metrics traces logs edges"
 
@@ -124,6 +126,22 @@ def test_a_message_pattern_that_the_store_counts_is_told() -> None:
     assert _says(about(desk, "payments"), "logs.patterns") == [
         "“no route to host” came 40 times, 38 more than usual"
     ]
+
+
+def test_errors_are_heard_where_one_logger_writes_all_messages() -> None:
+    onset = NOW.timestamp() - 120
+    usual = [("INFO", "order 1 placed", onset - 600 + n) for n in range(0, 720, 20)]
+    body = "nextval: reached maximum value of sequence (2147483647)"
+    failed = [("ERROR", body, onset + n) for n in (1, 50, 90)]
+    records = tuple(
+        LogRecord(at=at, service="payments", severity=severity, body=body, logger="payments")
+        for severity, body, at in sorted(usual + failed, key=lambda row: row[2])
+    )
+    heard = error_messages(LogSet(records=records), "payments", onset)
+    assert [(message.before, message.since) for message in heard] == [(0.0, 3.0)]
+    (keys,) = [f for f in judge_messages(heard, DATABASE_SCENE) if f.judge == "message_keys"]
+    assert keys.state == "yes"
+    assert error_messages(LogSet(records=records), "payments", onset - 900) == []
 
 
 def test_the_same_measurements_are_told_in_the_same_order() -> None:

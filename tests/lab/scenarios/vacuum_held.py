@@ -48,7 +48,7 @@ SOLD_OUT = Past(
         ),
     ),
 )
-FILL = "INSERT INTO stock_levels (product_id, available) SELECT id, 1 + id % 60 FROM products LIMIT 12000"
+FILL = "INSERT INTO stock_levels (product_id, available) SELECT id, 1 + id % 60 FROM products"
 TELL = "UPDATE stock_levels SET available = 1 + (available + 7) % 60, told_at = now()"
 
 
@@ -65,7 +65,7 @@ class VacuumHeld(Scenario):
 
     def arrange(self, shop: Shop) -> None:
         shop.jobs.run("setup", [FILL, "VACUUM (ANALYZE) stock_levels"])
-        shop.jobs.repeat("warehouse-sync", TELL, 0.5)
+        shop.jobs.repeat("warehouse-sync", TELL, 0.15)
 
     def baseline(self, shop: Shop, seconds: float) -> None:
         shop.wait(0.5 * seconds)
