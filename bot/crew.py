@@ -97,6 +97,8 @@ class Crew:
                 gone = station.desk.erase(station.now() - keep, "retention", station.now())
             except OSError as error:
                 log.warning("nothing could be erased: %s", error)
+            except Exception as error:  # an edge: what cannot be read today must not end retention for ever
+                log.error("nothing could be erased", exc_info=error)
             else:
                 log.info("erased by retention: %d", gone)
 

@@ -31,6 +31,7 @@ import logging
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -276,7 +277,7 @@ class SlackSender:
                 answer = client.send(
                     text=safe.text, blocks=list(blocks), response_type="ephemeral", replace_original=False
                 )
-            except OSError as error:
+            except (OSError, HTTPException) as error:
                 return broken(error)
             word = answer.body.strip()
             good = answer.status_code == 200 and word in ("ok", "", '{"ok":true}')

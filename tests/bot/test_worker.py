@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from bot import investigating, worker
+from bot import crew, investigating, worker
 from bot.answering import decision_of
 from bot.desk import Delivery, DeliveryKind, IncidentState, JobKind
 from bot.investigating import MOST_ATTEMPTS
@@ -19,7 +19,7 @@ from connectors.contract import Question
 from graph.record import weighing_bytes, weighing_id
 from playbooks.callgraph import call_graph
 from tests.bot import pagers
-from tests.bot.stations import NOW, Post, click, page, post
+from tests.bot.stations import FIELDS, NOW, Post, click, page, post
 
 LONG = JobKind.INVESTIGATE
 
@@ -413,3 +413,25 @@ def test_a_store_that_fails_for_long_costs_no_delivery(one: Post, monkeypatch: p
             one.clock.move(seconds=60)
     one.work(JobKind.HANDLE)
     assert one.incident().service == "checkout"
+
+
+def test_a_defect_in_erasing_does_not_end_retention_for_ever(
+    one: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, twice = [], threading.Event()
+
+    def erase(*_: object) -> int:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ValueError("a row that nobody can read")
+        twice.set()
+        return 0
+
+    monkeypatch.setattr(crew, "_TIDY_SECONDS", 0.01)
+    monkeypatch.setattr(one.station.desk, "erase", erase)
+    tidying = crew.Crew(one.station, (), FIELDS)
+    tidying.start()
+    try:
+        assert twice.wait(30)
+    finally:
+        tidying.stop(5)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import socketserver
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -420,3 +422,23 @@ def test_a_long_text_is_cut_without_a_torn_link_or_escape(workspace: Slack, send
         assert each.text.endswith("…")
         assert each.text.rfind("<") <= each.text.rfind(">")
         assert not each.text.rstrip("…").endswith(("&", "&l", "&lt"))
+
+
+def test_an_answer_of_slack_that_breaks_off_is_not_said_twice_to_one_person() -> None:
+    class BreaksOff(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65_536)
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\nok")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), BreaksOff) as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        serving.start()
+        try:
+            sender = SlackSender("xoxb-token", f"http://127.0.0.1:{server.server_address[1]}/api/", 5)
+            way = {"user": "U0ANN", "channel": "C0INC", "response": "commands/T0/1/x", "text": "only you"}
+            outcome = sender.send(outgoing("slack.respond", way))
+        finally:
+            server.shutdown()
+            serving.join()
+    assert isinstance(outcome, Never)
+    assert "nobody can say whether it was seen" in outcome.why
