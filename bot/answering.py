@@ -171,7 +171,8 @@ class _Answering:
         station, now, by = self.station, self.station.now(), self.chosen.back.user
         said = Said.of(decision, of_outcome(shown or outcome), by, self.delivery.received_at)
         closed = outcome.status == "closed"
-        found = CardView.found(before, outcome, url=station.url)
+        earlier = tuple(Said.model_validate(each) for each in before.answers)
+        found = CardView.found(before, outcome, (*earlier, said), station.url)
         messages = [] if closed else drawing.beside(station.voice, found)
         with station.desk.begin() as within:
             within.jobs.held(self.lease)

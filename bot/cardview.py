@@ -10,6 +10,7 @@ from typing import Final, Literal, get_args
 
 from bot.desk import Desked, IncidentState
 from bot.investigation import Outcome, Partly, SomethingElse
+from bot.questioning import QuestionSeen
 from bot.result import Result, of_outcome
 from connectors.contract import Frozen, Instant, Source
 from graph.context import Progress, Stage
@@ -126,6 +127,7 @@ class CardView(Frozen):
     `result` tells, which buttons carry, so that an answer to an older card is noticed. `answers`: what people
     said, the oldest first. `resumed`: taken up again after a restart. `error`: why there is no result;
     `again`: it is tried again by itself. `url`: the page with everything, where one can be reached.
+    `questions`: what was asked, and why.
     """
 
     incident: Desked
@@ -138,6 +140,7 @@ class CardView(Frozen):
     error: str = ""
     again: bool = False
     url: str | None = None
+    questions: tuple[QuestionSeen, ...] = ()
 
     @classmethod
     def found(
@@ -150,6 +153,7 @@ class CardView(Frozen):
             weighing=weighing_id(weighing_bytes(outcome.weighing)),
             answers=answers,
             url=url,
+            questions=outcome.questions,
         )
 
     @property

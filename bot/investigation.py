@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from bot.questioning import QuestionSeen, seen
 from bot.store import Store
 from connectors.contract import Reading, Sources, Unavailable
 from graph.calibration import load_calibration
@@ -69,7 +70,7 @@ class Outcome:
     question without an answer. `partial` says why the budget cut the investigation short, or is empty.
     `confirmation` is the label of a closed investigation, None where nobody decided. `notes` is what
     the readings say about themselves, each note once. `rejected` holds the
-    proposals behind `ruled_out`, as they were judged.
+    proposals behind `ruled_out`, as they were judged; `questions` every question, without its bulk.
     """
 
     thread: str
@@ -85,6 +86,7 @@ class Outcome:
     confirmation: Label | None
     notes: tuple[str, ...] = ()
     rejected: tuple[Proposal, ...] = ()
+    questions: tuple[QuestionSeen, ...] = ()
 
 
 def _utc_now() -> datetime:
@@ -223,11 +225,12 @@ class Investigator:
 
     def _outcome(self, thread: str, incident: Incident, standing: _Standing) -> Outcome:
         asked = self.record.asked(thread)
+        weighing = self.record.get_weighing(thread, standing.weighing)
         return Outcome(
             thread=thread,
             incident=incident,
             status=standing.status,
-            weighing=self.record.get_weighing(thread, standing.weighing),
+            weighing=weighing,
             coverage=coverage(asked, standing.not_asked, standing.partial),
             gaps=tuple(each for each in asked if isinstance(each.answer, Unavailable)),
             queries=len(asked),
@@ -237,6 +240,7 @@ class Investigator:
             confirmation=standing.label,
             notes=_notes(asked),
             rejected=self._rejected(thread, standing.ruled_out),
+            questions=seen(asked, incident, weighing),
         )
 
     def _rejected(self, thread: str, ruled_out: tuple[str, ...]) -> tuple[Proposal, ...]:

@@ -94,6 +94,7 @@ class RuledOutResult(_Part):
     title: str
     service: str | None
     change: str | None
+    against: Annotated[str, Field(description="What spoke against it when it was judged; may be empty.")] = ""
 
 
 class EvidenceResult(_Part):
@@ -187,7 +188,13 @@ def of_outcome(outcome: Outcome) -> Result:
             for proposal, share in zip(weighing.proposals, shares.listed, strict=False)
         ],
         ruled_out=[
-            RuledOutResult(id=each.id, title=each.title, service=each.service, change=each.change)
+            RuledOutResult(
+                id=each.id,
+                title=each.title,
+                service=each.service,
+                change=each.change,
+                against=each.against_text,
+            )
             for each in outcome.rejected
         ],
         none_of_these=shares.listed[-1],

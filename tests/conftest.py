@@ -11,6 +11,10 @@ TOGETHER = ("connectors/postgres", "connectors/mysql", "connectors/prometheus")
 """Directories whose tests share servers that are started once a session."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--refresh-cards", action="store_true", help="write the golden cards of Slack anew")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         place = item.path.relative_to(ROOT).as_posix()

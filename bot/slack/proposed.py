@@ -34,7 +34,7 @@ def proposed(proposal: ProposalResult, view: CardView, result: Result, detail: D
 
 def described(proposal: ProposalResult, result: Result, detail: Detail) -> Body:
     """What is to be known of a proposal before it is decided on."""
-    against = wording.against(proposal, result) or _cited_against(proposal, result) or "nothing was found"
+    against = wording.against(proposal, result) or cited_against(proposal, result) or "nothing was found"
     parts: list[Part] = [
         (Run(f"{proposal.rank}. {fit(wording.brief(proposal.title), _LONGEST_TITLE)}", bold=True),),
         (Run(sure(proposal.confidence)), Run(f" · {fit(wording.about(proposal, result), detail.said)}")),
@@ -54,10 +54,15 @@ def described(proposal: ProposalResult, result: Result, detail: Detail) -> Body:
 
 
 def next_step(proposal: ProposalResult, detail: Detail) -> list[Part]:
-    """The next step, how it weighs on production, and its command."""
+    """The next step, how it weighs on production, its command, what it takes and how to watch it."""
     step = proposal.next_step
     told = f"{fit(step.text, detail.said)} ({wording.manner(proposal)})"
-    return _command("Then:", told, step.command or "", detail)
+    parts = _command("Then:", told, step.command or "", detail)
+    if cost := "; ".join(each.rstrip(" .;") for each in (step.estimate, step.locks) if each.strip()):
+        parts.append(said("Expect:", cost, detail.said))
+    if step.watch:
+        parts += _command("Watch it:", "from another session, this changes nothing", step.watch, detail)
+    return parts
 
 
 def sure(confidence: float) -> str:
@@ -70,7 +75,8 @@ def _first(proposal: ProposalResult, result: Result) -> ProposalResult | None:
     return result.proposals[0] if proposal.rank != 1 else None
 
 
-def _cited_against(proposal: ProposalResult, result: Result) -> str:
+def cited_against(proposal: ProposalResult, result: Result) -> str:
+    """What the readings say that are cited against it."""
     cited = (result.evidence[key].value for key in proposal.against if key in result.evidence)
     return "; ".join(wording.brief(value) for value in cited)
 

@@ -5,16 +5,22 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+from slack_sdk import WebClient
 
 from bot import casework
+from bot.slack.blocks import MOST_WEIGHT, weight
+from bot.slack.card import card
+from bot.slack.thread import thread
 from bot.store import Store
+from tests.bot import golden
+from tests.doubles.slack import Slack, slack
 
 ROOT = Path(__file__).resolve().parents[2]
 INCIDENTS = sorted(path.parent for path in (ROOT / "tests" / "incidents").glob("*/case.yaml"))
@@ -232,3 +238,38 @@ def test_a_command_that_was_killed_is_finished_by_the_same_command(
     finished = printed(run(*arguments, state=tmp_path, seed="4"))
     assert ranking(finished) == ranking(found(incident, state))
     assert finished["queries"] == found(incident, state)["queries"]
+
+
+@pytest.fixture(scope="module")
+def workspace() -> Iterator[Slack]:
+    with slack() as double:
+        yield double
+
+
+@pytest.mark.parametrize("incident", INCIDENTS, ids=NAMES)
+def test_the_card_of_each_is_the_one_that_is_kept(
+    incident: Path, state: Path, request: pytest.FixtureRequest
+) -> None:
+    text = golden.written(card(golden.view(incident, found(incident, state))))
+    kept = golden.CARDS / f"{incident.name}.txt"
+    if request.config.getoption("--refresh-cards"):
+        kept.write_text(text, encoding="utf-8")
+    refresh = "meant? pytest tests/bot/test_incidents.py -k card --refresh-cards, and read the diff"
+    assert kept.is_file() and text == kept.read_text(encoding="utf-8"), refresh  # noqa: PT018 - one thing
+
+
+@pytest.mark.parametrize("incident", INCIDENTS, ids=NAMES)
+def test_slack_takes_the_card_of_each_and_its_thread(incident: Path, state: Path, workspace: Slack) -> None:
+    client = WebClient(workspace.bot_token, base_url=workspace.api)
+    view = golden.view(incident, found(incident, state))
+    shown = card(view)
+    workspace._recent.clear()
+    posted = client.chat_postMessage(channel="C0INC", text=shown.text, blocks=list(shown.blocks))
+    messages = thread(view)
+    for each in messages:
+        assert weight(each.blocks) <= MOST_WEIGHT
+        workspace._recent.clear()  # one a second is the sender's business
+        root = str(posted["ts"])
+        client.chat_postMessage(channel="C0INC", thread_ts=root, text=each.text, blocks=list(each.blocks))
+    kinds = [each["type"] for each in workspace.posted[-1 - len(messages)].blocks]
+    assert kinds == [each["type"] for each in shown.blocks]

@@ -1,6 +1,7 @@
 """Cards: everything to decide on before the buttons, inside every limit, whatever strangers wrote."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from bot.cardview import CardView, Said, Underway, unread
 from bot.desk import Body, Desked, IncidentState
+from bot.questioning import FIRST_LOOK, QuestionSeen
 from bot.result import Result, of_outcome
 from bot.slack.blocks import MOST_WEIGHT, weight
 from bot.slack.card import card
@@ -206,6 +208,57 @@ def test_whatever_strangers_wrote_the_card_fits_and_mentions_nobody(
         part.strip('"') for part in written.replace(":", " ").replace(",", " ").replace("}", " ").split()
         if part in ('"mrkdwn"', '"broadcast"', '"user"', '"usergroup"')
     }  # fmt: skip
+
+
+def asked_everything() -> tuple[QuestionSeen, ...]:
+    found = [
+        QuestionSeen(
+            source=Source.METRICS, asked="how every metric moved", why=FIRST_LOOK, cited=("up", "x")
+        ),
+        QuestionSeen(source=Source.LOGS, asked="what was logged", why=FIRST_LOOK, unavailable="no logs here"),
+    ]
+    many = [
+        QuestionSeen(
+            source=Source.DATABASE, asked="a plan", why="may tell missing index", cited=("&<>" * 90,)
+        )
+        for _ in range(50)
+    ]
+    return (*found, *many)
+
+
+def test_the_thread_says_what_was_asked_why_and_what_came_back() -> None:
+    messages = [each for each in thread(view(questions=asked_everything())) if "What was asked" in each.text]
+    told = " ".join(words(block) for each in messages for block in each.blocks)
+    assert FIRST_LOOK in told
+    assert "metrics, how every metric moved:  up (and 1 more)" in told
+    assert "logs, what was logged:  no answer, no logs here" in told
+    assert "22 more are in the record" in told
+    assert all(weight(each.blocks) <= MOST_WEIGHT for each in messages)
+    assert len(messages) <= 6
+
+
+def test_the_thread_says_who_ruled_out_what_and_what_speaks_against_it() -> None:
+    outcome = replace(samples.outcome(), rejected=samples.proposals()[:1])
+    said = Said(by="U1234567", at=samples.AT, decision="rule_out", proposal="p-missing-index")
+    messages = thread(view(of_outcome(outcome), answers=(said,)))
+    told = " ".join(words(block) for each in messages for block in each.blocks)
+    assert "Missing index:  ruled out by @U1234567; Autovacuum ran on orders" in told
+
+
+def test_a_next_step_says_what_it_takes_and_how_to_watch_it() -> None:
+    first = samples.proposals()[0]
+    step = first.next_step.model_copy(
+        update={"estimate": "12 GB, some 20 min", "locks": "waits for open transactions", "watch": "SELECT 7"}
+    )
+    weighed = samples.weighing(proposals=(first.model_copy(update={"next_step": step}),))
+    told = " ".join(words(each) for each in card(view(of_outcome(samples.outcome(weighed)))).blocks)
+    assert "12 GB, some 20 min; waits for open transactions" in told
+    assert "SELECT 7" in told
+
+
+def test_a_card_links_to_the_page_where_one_is_reached() -> None:
+    assert "https://firstcause.example" in json.dumps(card(view(url="https://firstcause.example/i/1")).blocks)
+    assert '"link"' not in json.dumps(card(view()).blocks)
 
 
 def test_the_thread_holds_the_evidence_and_the_way_back() -> None:
