@@ -7,8 +7,8 @@ resolved is written down as that, and confirms nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue, ValidationError
@@ -96,7 +96,9 @@ class _Handling:
         if incident is None:
             self._wrote(AuditKind.INCIDENT, "", {"event": heard.event, "known": False})
             return
-        changed = self._told(incident, heard)
+        # That one of the alerts that were folded is over says nothing of the others.
+        folded = not set(heard.refs.items()) & set(incident.refs.items())
+        changed = incident if folded else self._told(incident, heard)
         self._wrote(AuditKind.INCIDENT, incident.id, {"event": heard.event, "priority": changed.priority})
         if changed != incident:
             self.within.incidents.put(changed)
@@ -120,7 +122,7 @@ class _Handling:
         known = list(self.within.incidents.live(at - self.scene.rules.window))
         same = called(self.within, heard.refs)
         known += [same] if same is not None and same.id not in {each.id for each in known} else []
-        placed = place(alarm, known, self.scene.calls, self.scene.rules)
+        placed = place(alarm, _by_name(known, same, heard.refs), self.scene.calls, self.scene.rules)
         if placed.incident is None:
             services, trigger = _new_first(heard, services, same, at)
             self._open(
@@ -140,10 +142,12 @@ class _Handling:
                 )
             )
         else:
-            reopened = heard.event == REOPENED and placed.incident.state not in LIVE
-            self._join(placed.incident, alarm, placed)
+            found = next(each for each in known if each.id == placed.incident.id)
+            placed = replace(placed, incident=found)
+            reopened = heard.event == REOPENED and found.state not in LIVE
+            self._join(found, alarm, placed)
             if reopened:
-                self._anew(joined(placed.incident, alarm, placed))
+                self._anew(joined(found, alarm, placed))
 
     def _services(self, heard: hearing.Heard) -> tuple[str, ...]:
         """The services named, by the names this program has for them; the one that is meant first."""
@@ -163,6 +167,8 @@ class _Handling:
     def _join(self, incident: Desked, alarm: Alarm, placed: Placed) -> None:
         decided = incident.state not in LIVE
         changed = joined(incident, alarm, placed)
+        # What was folded is found by its own name later; the incident keeps the name that it began with.
+        self.within.incidents.put(changed.model_copy(update={"refs": {**changed.refs, **alarm.refs}}))
         self.within.incidents.put(changed)
         retry = incident.failed != "" and not decided and incident.rounds < ROUNDS
         if not decided and (placed.again or retry):
@@ -309,6 +315,16 @@ def _new_first(
     if ordered == services:
         return services, heard.trigger
     return ordered, alerts.read(heard.alert.encode(), at, ordered[0])
+
+
+def _by_name(known: Sequence[Desked], same: Desked | None, refs: Mapping[str, str]) -> list[Desked]:
+    """The incidents, that which the alert's was folded into by the alert's name for it."""
+    return [
+        each.model_copy(update={"refs": {**each.refs, **refs}})
+        if same is not None and each.id == same.id
+        else each
+        for each in known
+    ]
 
 
 def called(within: Transaction, refs: Mapping[str, str]) -> Desked | None:

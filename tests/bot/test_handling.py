@@ -247,3 +247,14 @@ def test_a_delivery_that_cannot_be_understood_changes_nothing_and_raises_nothing
         Delivery(key="alertmanager:x", kind=DeliveryKind.ALERTMANAGER, received_at=NOW, body={"alerts": 5}),
     )
     assert [each.service for each in counter.incidents()] == [""]
+
+
+def test_a_pagers_incident_that_was_folded_is_known_by_its_name_later(counter: Counter) -> None:
+    counter.take(pagerduty("incident.triggered", "Q1"), pagerduty("incident.triggered", "Q2"))
+    counter.put(counter.only(), state=IncidentState.AWAITING_CONFIRMATION)
+    counter.take(pagerduty("incident.unacknowledged", "Q2", after=7200))
+    assert (counter.only().joined, counter.only().refs) == (3, {"pagerduty": "Q1"})
+    counter.take(pagerduty("incident.resolved", "Q2", after=7300))
+    assert counter.only().resolved_at is None, "the other one goes on"
+    counter.take(pagerduty("incident.resolved", "Q1", after=7400))
+    assert counter.only().resolved_at is not None
