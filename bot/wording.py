@@ -31,7 +31,7 @@ _LEAST_WORTH_CUTTING: Final = 60
 _LEAST_CLAIM: Final = 16
 _NAMED_ONCE: Final = 40
 _HASH: Final = 12
-_SELECTED = re.compile(r"\b(SELECT(?: DISTINCT)?) \S.{18,}? (FROM)\b", re.IGNORECASE)
+_SELECTED = re.compile(r"\b(SELECT(?: DISTINCT)?) (?:(?! FROM\b)[^;…]){19,2000} (FROM)\b", re.IGNORECASE)
 _INSERTED = re.compile(r"\b(INSERT INTO [\w.\"]+) ?\([^()]{12,}\)( VALUES)?(?: ?\([^()]*\))?", re.IGNORECASE)
 _ASIDE = re.compile(r" \([^()]*\)$")
 

@@ -89,7 +89,9 @@ class LiveSources:
         """What everyone who can answer says, joined, in the form in which a case would hold it."""
         able = [each for each in self.connectors if type(question) in each.questions]
         if not able:
-            return Unavailable(question.source, "no source of this kind is configured")
+            if question.source not in self.available():
+                return Unavailable(question.source, "no source of this kind is configured")
+            return Unavailable(question.source, f"no source that is configured answers {question.name}")
         answer = without_secrets(joined(question, self._answers(able, question, now)))
         return normal(answer) if isinstance(answer, Reading) else answer
 

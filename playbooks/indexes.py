@@ -333,6 +333,8 @@ def _invalid_finding(
         f"index {index.index} on {index.table} ({', '.join(index.columns)}) exists but is INVALID, "
         f"as a concurrent build that failed leaves it: the planner does not use it"
     )
+    if index.unique:  # every write still feeds it, and refuses duplicates of what it holds
+        text += f"; it is unique, so duplicates may have failed it: remove these, or drop {index.index}"
     ruling = Ruling(
         judge="index_invalid",
         state="yes",

@@ -156,11 +156,11 @@ def _promised_absent(
         return unknown(judge, "the indexes that exist are not known", scene)
     absent = [i for i in schema.indexes.values() if not i.constraint and not _exists(i, listed)]
     wanted = [i for i in absent if any(_leads(i, m) for m in case.missing)]
-    evidence = [cite(reading, "migrations"), cite(listed.reading, f"{len(listed.answer.indexes)} indexes")]
+    catalogue = cite(listed.reading, f"{len(listed.answer.indexes)} indexes")
     if not wanted:
         text = _absent_text(absent)
         ruling = Ruling(judge=judge, state="no", why=text, strength=3.0)
-        return finding(ruling, scene, evidence)
+        return finding(ruling, scene, [cite(reading, text), catalogue])
     index = wanted[0]
     modelled = _only_modelled(index, schema)
     text = (
@@ -175,7 +175,7 @@ def _promised_absent(
     written = (
         _migration_facts(missing, schema, reading, scene) if modelled else {"migration_path": index.path}
     )
-    return finding(ruling, scene, evidence, missing_facts(missing) | written)
+    return finding(ruling, scene, [cite(reading, text), catalogue], missing_facts(missing) | written)
 
 
 def _absent_text(absent: Sequence[DeclaredIndex]) -> str:

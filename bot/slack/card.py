@@ -213,7 +213,9 @@ def _doubts(result: Result) -> list[str]:
     doubts = [f"Cut short: {fit(result.partial, 200)}"] if result.partial else []
     for reason, kinds in wording.unavailable(result).items():
         if reason != _NOT_CONFIGURED:
-            doubts.append(f"{fit(', '.join(kinds), 100).capitalize()} unavailable: {fit(reason, 160)}")
+            how = "read in part" if reason.startswith("partly: ") else "unavailable"
+            why = fit(reason.removeprefix("partly: "), 160)
+            doubts.append(f"{fit(', '.join(kinds), 100).capitalize()} {how}: {why}")
     return [*doubts, fit(wording.trust(result), 300)][:10]
 
 

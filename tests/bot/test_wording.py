@@ -21,7 +21,17 @@ def test_a_statement_is_shortened_in_its_middle() -> None:
     assert wording.brief(inserted) == "spans of INSERT INTO orders (…) VALUES (…) RETURNING id: 3 ms"
 
 
-@pytest.mark.parametrize("text", ["SELECT 1 FROM t", "selected from many", "SELECT a, b", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1 FROM t",
+        "selected from many",
+        "SELECT a, b",
+        "SELECT id FROM orders WHERE code = $1: the planner's cost falls from 9 to 1",
+        "SELECT id,… (shared words: idx, index); the planner's cost falls from 9 to 1",
+        "",
+    ],
+)
 def test_what_is_short_or_no_statement_stays(text: str) -> None:
     assert wording.brief(text) == text
 

@@ -57,6 +57,7 @@ def test_an_index_promised_but_absent_from_the_catalogue_is_told() -> None:
     assert found["index_in_no_migration"].state == "no"
     assert found["index_promised_absent"].state == "yes"
     assert "0003_idx.sql" in found["index_promised_absent"].why
+    assert "0003_idx.sql" in str(found["index_promised_absent"].evidence[0])
 
 
 def test_a_promised_index_left_invalid_counts_as_absent() -> None:

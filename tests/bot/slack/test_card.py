@@ -122,6 +122,14 @@ def test_what_is_not_configured_is_not_asked_about() -> None:
     assert unread(result) == ()
 
 
+def test_a_source_that_was_read_in_part_is_not_called_unavailable() -> None:
+    result = of_outcome(samples.outcome()).model_copy(
+        update={"coverage": {"changes": "partly: no source that is configured answers CommitLog"}}
+    )
+    drawn = json.dumps(card(view(result=result)).blocks)
+    assert "Changes read in part: no source that is configured answers CommitLog" in drawn
+
+
 def test_a_closed_card_says_who_decided_what_and_has_no_buttons() -> None:
     said = Said(
         by="U0123456", at=samples.AT, decision="confirm", proposal="p-missing-index", title="Missing index"
