@@ -25,7 +25,7 @@ REQUIRED = frozenset(
 )
 OTHER_JUDGES = frozenset(
     """
-    checkpoints_forced connections_exhausted container_config_error cpu_throttled_event
+    checkpoints_forced connections_exhausted container_config_error cpu_throttled_event dead_rows_read
     idle_in_transaction ids_exhausted image_pull_failed index_defeated index_gain
     index_in_no_migration index_invalid index_missing index_promised_absent keys_exhausted
     lock_chain lock_waits migration_locks no_fault node_moved_together node_pressure old_transaction

@@ -75,6 +75,19 @@ def test_what_something_else_explains_is_no_flipped_plan(since: float, changed: 
     assert judged((40.0, since), changed, dead)["plan_flipped"].state == "unknown"
 
 
+def test_more_blocks_of_a_table_full_of_dead_rows_are_dead_rows_that_are_read() -> None:
+    read = judged((40.0, 200.0), dead=2e6)["dead_rows_read"]
+    assert read.state == "yes"
+    assert read.entity is not None
+    assert read.entity.name == "orders"
+    assert "2.0 million dead rows beside 1.0 million live ones" in read.why
+
+
+@pytest.mark.parametrize(("since", "dead"), [(44.0, 2e6), (200.0, 9e5)], ids=["same work", "fewer than live"])
+def test_dead_rows_are_not_blamed_where_they_cannot_be_what_is_read(since: float, dead: float) -> None:
+    assert judged((40.0, since), dead=dead)["dead_rows_read"].state == "unknown"
+
+
 def test_where_blocks_are_not_counted_nothing_is_said_of_work() -> None:
     assert {finding.state for finding in judged((0.0, 0.0), 6e5).values()} == {"unknown"}
 
