@@ -219,3 +219,14 @@ def test_in_sequence_end_the_last_value_is_reached_between_the_two_snapshots() -
     ]
     before, now = (next(key for key in keys if key["table"] == "receipts") for keys in told)
     assert before["last_value"] < before["largest"] == now["last_value"] == 2_147_483_647
+
+
+def test_in_vacuum_held_an_idle_transaction_is_open_and_dead_rows_outnumber_the_live_ones() -> None:
+    told = {
+        item["question"]: item["answer"]
+        for item in lines(INCIDENTS / "vacuum-held-by-transaction" / "readings.jsonl")
+    }
+    (held,) = told["long_transactions"]["transactions"]
+    assert (held["application"], held["state"]) == ("quarterly-report", "idle in transaction")
+    (stock,) = [table for table in told["vacuum_state"]["tables"] if table["table"] == "stock_levels"]
+    assert stock["dead_rows"] > 100 * stock["live_rows"]
