@@ -15,6 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--refresh-cards", action="store_true", help="write the golden cards of Slack anew")
 
 
+@pytest.hookimpl(tryfirst=True)  # or xdist reads the groups of its items before they have one
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         place = item.path.relative_to(ROOT).as_posix()
