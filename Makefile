@@ -45,7 +45,7 @@ check: $(VENV)/.dev  ## ruff, mypy, import-linter
 
 unit: $(VENV)/.dev  ## pytest: what needs the machine for itself first, the rest side by side
 	@$(BIN)/python -m pytest -m alone
-	@$(BIN)/python -m pytest -m "not alone" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -m "not alone" -n 2 --dist loadgroup
 
 fmt: $(VENV)/.dev  ## format and fix
 	@$(BIN)/ruff check --fix .
